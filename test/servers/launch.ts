@@ -1,0 +1,63 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The server under test: `redis-server`, or what `REDIS_SERVER` names (a valkey-server speaks the same protocol). */
+export const executable = process.env['REDIS_SERVER'] ?? 'redis-server'
+
+const running = new Set<ChildProcess>()
+const folders = new Set<string>()
+
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+/** A running server process; it dies with the process that launched it, however that one ends. */
+export interface Launched {
+  readonly pid: number
+  /** Sends a signal; one that ends the process resolves once it is gone. */
+  signal (name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void>
+  /** What it wrote to its log. */
+  log (): string
+}
+
+/** Makes a temporary folder that is removed when this process ends. */
+export function temporaryFolder (): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sessions-'))
+  folders.add(folder)
+  return folder
+}
+
+/** Starts the server's executable with these arguments; `folder` is where it may write. */
+export function launch (folder: string, args: string[]): Launched {
+  const command = [executable, ...args]
+  // The exit listener above does not run where this process is killed: there the kernel sees to it.
+  if (process.platform === 'linux') command.unshift('setpriv', '--pdeathsig', 'KILL')
+  const child = spawn(command[0] ?? executable, command.slice(1), { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  let log = ''
+  let failure: Error | undefined
+  running.add(child)
+  child.stdout.on('data', (data: Buffer) => { log += data.toString() })
+  child.stderr.on('data', (data: Buffer) => { log += data.toString() })
+  child.unref()
+  for (const stream of [child.stdout, child.stderr]) (stream as unknown as { unref (): void }).unref()
+  const gone = new Promise<void>((resolve) => {
+    child.once('error', (error) => { failure = error; running.delete(child); resolve() })
+    child.once('exit', () => { running.delete(child); resolve() })
+  })
+  return {
+    pid: child.pid ?? 0,
+    log: () => failure ? failure.message : log,
+    async signal (name) {
+      if (!running.has(child)) return
+      child.kill(name)
+      if (name !== 'SIGTERM' && name !== 'SIGKILL') return
+      // A stopped process does not hear SIGTERM; and an unreferenced child alone would let Node exit while we wait for it.
+      child.kill('SIGCONT')
+      child.ref()
+      await gone
+    }
+  }
+}
