@@ -1,6 +1,8 @@
 import t from 'tap'
-import { redisFor } from './servers/redis'
 import { monitor } from './servers/monitor'
+import { proxyFor } from './servers/proxy'
+import { redisFor } from './servers/redis'
+import { until } from './servers/until'
 
 t.test('a server answers, dies, comes back on the same socket and forgets', async (t) => {
   const server = await redisFor(t)
@@ -30,4 +32,45 @@ t.test('a monitor shows what clients send and not what scripts call', async (t) 
   await client.eval("return redis.call('SET', KEYS[1], ARGV[1])", 1, 'key', 'value')
   t.match(await watch.flush(), [['eval', String, '1', 'key', 'value']])
   t.same(await watch.flush(), [])
+})
+
+t.test('a proxy holds, delays, swallows, cuts and refuses', async (t) => {
+  const server = await redisFor(t)
+  const proxy = await proxyFor(t, server)
+  const client = server.client({ path: proxy.path, autoResendUnfulfilledCommands: false, commandTimeout: 100, enableOfflineQueue: false })
+  const count = server.client()
+  const back = () => until('the client to be back', () => client.status === 'ready')
+  await back()
+
+  proxy.requests = 'hold'
+  await t.rejects(client.incr('held'), { message: 'Command timed out' })
+  t.equal(await count.get('held'), null)
+  proxy.heal()
+  await until('what was held to arrive', () => count.get('held'))
+
+  proxy.replies = { delay: 50 }
+  const start = performance.now()
+  await client.incr('late')
+  t.ok(performance.now() - start > 45)
+  proxy.heal()
+
+  proxy.replies = 'swallow'
+  await t.rejects(client.incr('swallowed'), { message: 'Command timed out' })
+  t.equal(await count.get('swallowed'), '1')
+  proxy.heal()
+  await until('the connection to be cut', () => client.status !== 'ready')
+  await back()
+
+  proxy.replies = { cut: 2 }
+  await t.rejects(client.incr('cut'))
+  t.equal(await count.get('cut'), '1')
+  proxy.heal()
+  await back()
+
+  await proxy.close()
+  await until('the client to notice', () => client.status !== 'ready')
+  await t.rejects(client.incr('refused'))
+  await proxy.open()
+  await back()
+  t.equal(await count.get('refused'), null)
 })

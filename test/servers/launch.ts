@@ -17,6 +17,7 @@ process.on('exit', () => {
 /** A running server process; it dies with the process that launched it, however that one ends. */
 export interface Launched {
   readonly pid: number
+  readonly alive: boolean
   /** Sends a signal; one that ends the process resolves once it is gone. */
   signal (name: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void>
   /** What it wrote to its log. */
@@ -49,6 +50,7 @@ export function launch (folder: string, args: string[]): Launched {
   })
   return {
     pid: child.pid ?? 0,
+    get alive () { return running.has(child) },
     log: () => failure ? failure.message : log,
     async signal (name) {
       if (!running.has(child)) return

@@ -19,7 +19,7 @@ export class RedisServer {
   readonly folder: string
   readonly path: string
   readonly port: number
-  readonly #args: string[]
+  readonly args: readonly string[]
   readonly #clients = new Set<{ disconnect (): void }>()
   #process: Launched | undefined
 
@@ -27,11 +27,15 @@ export class RedisServer {
     this.folder = options.folder ?? temporaryFolder()
     this.path = join(this.folder, 's.sock')
     this.port = options.port ?? 0
-    this.#args = options.args ?? []
+    this.args = options.args ?? []
   }
 
   get pid (): number {
     return this.#process?.pid ?? 0
+  }
+
+  get alive (): boolean {
+    return this.#process?.alive ?? false
   }
 
   get log (): string {
@@ -43,7 +47,7 @@ export class RedisServer {
     // Redis does not remove the socket of one that was killed, and a client would be refused there.
     rmSync(this.path, { force: true })
     this.#process = launch(this.folder, ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.path,
-      '--dir', this.folder, '--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.#args])
+      '--dir', this.folder, '--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.args])
     const probe = new Redis({ path: this.path, lazyConnect: true, retryStrategy: () => 5, maxRetriesPerRequest: null })
     probe.on('error', () => {})
     try {

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis, type RedisOptions } from 'ioredis'
+import { freePort } from './free-port'
+import { launch, temporaryFolder, type Launched } from './launch'
+import { RedisServer } from './redis'
+import { until } from './until'
+
+/** A master and its replica, watched by three sentinels that promote the replica once the master is gone. */
+export class SentinelGroup {
+  readonly master: RedisServer
+  readonly replica: RedisServer
+  readonly sentinels: { host: string, port: number }[] = []
+  readonly #processes: Launched[] = []
+  readonly #clients = new Set<Redis>()
+
+  private constructor (ports: [number, number]) {
+    const args = ['--repl-diskless-sync-delay', '0']
+    this.master = new RedisServer({ port: ports[0], args })
+    this.replica = new RedisServer({ port: ports[1], args: [...args, '--replicaof', '127.0.0.1', String(ports[0])] })
+  }
+
+  static async create (): Promise<SentinelGroup> {
+    return new SentinelGroup([await freePort(), await freePort()])
+  }
+
+  /** Starts all five and waits until the sentinels know each other and the replica. */
+  async start (): Promise<this> {
+    await this.master.start()
+    await this.replica.start()
+    for (let i = 0; i < 3; i++) {
+      const folder = temporaryFolder()
+      const port = await freePort()
+      const file = join(folder, 'sentinel.conf')
+      writeFileSync(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor main 127.0.0.1 ${this.master.port} 2`,
+        'sentinel down-after-milliseconds main 500', 'sentinel failover-timeout main 3000', ''].join('\n'))
+      this.#processes.push(launch(folder, [file, '--sentinel']))
+      this.sentinels.push({ host: '127.0.0.1', port })
+    }
+    for (const address of this.sentinels) {
+      const sentinel = new Redis({ ...address, retryStrategy: () => 10, maxRetriesPerRequest: null })
+      sentinel.on('error', () => {})
+      this.#clients.add(sentinel)
+      await until('the sentinels to know each other', async () => {
+        const answer = await sentinel.call('SENTINEL', 'MASTER', 'main') as string[]
+        const says = (name: string) => answer[answer.indexOf(name) + 1]
+        return says('num-other-sentinels') === '2' && says('num-slaves') === '1' && says('flags') === 'master'
+      })
+    }
+    return this
+  }
+
+  /** Makes a client that asks the sentinels for the master, which `stop` disconnects. */
+  client (options: RedisOptions = {}): Redis {
+    const client = new Redis({ sentinels: this.sentinels, name: 'main', retryStrategy: () => 20, sentinelRetryStrategy: () => 50, ...options })
+    client.on('error', () => {})
+    this.#clients.add(client)
+    return client
+  }
+
+  async stop (): Promise<void> {
+    for (const client of this.#clients) client.disconnect()
+    await Promise.all(this.#processes.map(sentinel => sentinel.signal('SIGKILL')))
+    await Promise.all([this.master.stop(), this.replica.stop()])
+  }
+}
+
+/** Starts a group that stops when the test `t` does. */
+export async function sentinelFor (t: { teardown (f: () => unknown): unknown }): Promise<SentinelGroup> {
+  const group = await SentinelGroup.create()
+  t.teardown(() => group.stop())
+  return await group.start()
+}
