@@ -1,0 +1,62 @@
+// The load generator in a process of its own: node load.mjs <file> <name> <port>
+import { credentials, open, status } from './http.mjs'
+import { forge, wire } from './wire.mjs'
+
+const [file, name, port] = process.argv.slice(2)
+const { authenticate, refresh, forged = 401 } = (await import(`./contenders/${file}`)).contenders[name]
+const connections = 64
+const many = 20_000
+const issued = [] // what 20,000 logins answered
+const chains = [] // what each connection holds
+let logins = 0
+
+/** For each load: how many logins it needs, the status it expects, what comes next and what to make of the answer. */
+const loads = {
+  login: { needs: 0, expects: 200, next: () => wire.login(logins++) },
+  one: { needs: 1, expects: 200, next: () => requests[0] },
+  many: { needs: many, expects: 200, next: () => requests[turn++ % many] },
+  forged: { needs: 1, expects: forged, next: () => wire[authenticate](forge(issued[0], turn++)) },
+  refresh: {
+    needs: connections,
+    expects: 200,
+    next: (connection) => wire[refresh](chains[connection] ??= issued[connection]),
+    receive: (connection, response) => { chains[connection] = credentials(response) }
+  }
+}
+const requests = []
+let turn = 0
+
+/** Keeps every connection busy with a load for some time; answers the number of requests and the time they took. */
+async function run ({ expects, next, receive }, { ms = Infinity, count = Infinity }) {
+  let answered = 0
+  let asked = 0
+  const start = performance.now()
+  await Promise.all(Array.from({ length: connections }, (_, connection) => new Promise((resolve, reject) => {
+    const ask = () => {
+      if (asked >= count || performance.now() - start >= ms) return resolve(socket.destroy())
+      asked++
+      socket.write(next(connection), 'latin1')
+    }
+    const socket = open(Number(port), (response) => {
+      if (status(response) !== expects) return reject(new Error(`${name}: ${response}`))
+      answered++
+      receive?.(connection, response)
+      ask()
+    })
+    socket.once('connect', ask).once('error', reject)
+  })))
+  return { answered, ms: performance.now() - start }
+}
+
+/** Logs in until the load has the credentials that it needs. */
+async function prepare ({ needs }) {
+  const receive = (_, response) => issued.push(credentials(response))
+  if (issued.length < needs) await run({ ...loads.login, receive }, { count: needs - issued.length })
+  if (authenticate) while (requests.length < issued.length) requests.push(wire[authenticate](issued[requests.length]))
+}
+
+process.on('message', async ({ load, ms }) => {
+  await prepare(loads[load])
+  process.send(await run(loads[load], { ms }))
+})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,62 @@
+// Makes results/results.md and results/results.svg of results/results.json: node report.mjs
+import { readFileSync, writeFileSync } from 'node:fs'
+import { argv } from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { plot } from './plot.mjs'
+
+const file = (name) => new URL(`results/${name}`, import.meta.url)
+const titles = {
+  one: 'Authenticate, one token',
+  many: 'Authenticate, 20,000 tokens in turn',
+  forged: 'Authenticate, forged tokens',
+  refresh: 'Refresh, 64 chains',
+  login: 'Log in'
+}
+
+/** Median, minimum and maximum of some numbers. */
+export function spread (numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return { median: sorted[sorted.length >> 1], min: sorted[0], max: sorted.at(-1) }
+}
+
+/** Groups the samples: for each load its contenders, the fastest first. */
+function summarise (samples) {
+  return Object.entries(groupBy(samples, 'load')).map(([load, ofLoad]) => ({
+    title: titles[load],
+    rows: Object.entries(groupBy(ofLoad, 'name')).map(([name, own]) => ({
+      name,
+      ...Object.fromEntries(['rate', 'of', 'cpu', 'redis'].map((field) => [field, spread(own.map((sample) => sample[field]))]))
+    })).sort((a, b) => b.of.median - a.of.median)
+  }))
+}
+
+function groupBy (items, field) {
+  const groups = {}
+  for (const item of items) (groups[item[field]] ??= []).push(item)
+  return groups
+}
+
+const range = ({ median, min, max }, digits) => `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`
+const thousands = (number) => Math.round(number).toLocaleString('en')
+
+function table ({ title, rows }) {
+  const lines = rows.map(({ name, rate, of, cpu, redis }) => `| ${[
+    name, `${thousands(rate.median)} (${thousands(rate.min)}–${thousands(rate.max)})`, range(of, 2), range(cpu, 1), range(redis, 1)
+  ].join(' | ')} |`)
+  return [`## ${title}`, '', '| | requests/s | of bare Fastify | CPU µs | Redis CPU µs |', '|---|--:|--:|--:|--:|', ...lines].join('\n')
+}
+
+/** Writes the tables and the plot. */
+export function report () {
+  const { date, machine, time, samples } = JSON.parse(readFileSync(file('results.json'), 'utf8'))
+  const loads = summarise(samples)
+  const head = `# Results
+
+Made by \`npm run bench\` on ${date.slice(0, 10)}: ${machine}. Each figure is the median (min–max) of ${time.passes} passes of
+${time.ms / 1000} s, the contenders in turn within each pass; "of bare Fastify" is the throughput beside that of the bare route in the
+same pass, CPU is what one request costs the server process. The server has one core; the load (64 connections) and Redis share the other.`
+  writeFileSync(file('results.md'), [head, ...loads.map(table)].join('\n\n') + '\n')
+  writeFileSync(file('results.svg'), plot(loads))
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) report()
