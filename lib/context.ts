@@ -1,0 +1,18 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { AccessTokens } from './access-token'
+import type { Settings } from './options'
+import type { RefreshTokens } from './refresh-token'
+import type { Watch } from './revocation'
+import type { Ask } from './store/ask'
+
+/** What the verbs work with. */
+export interface Context {
+  readonly settings: Settings
+  readonly accessTokens: AccessTokens
+  readonly refreshTokens: RefreshTokens
+  readonly ask: Ask
+  readonly watch: Watch
+  readonly log: FastifyBaseLogger
+  /** The time in ms since the epoch, by the store's clock where it is known. */
+  readonly now: () => number
+}

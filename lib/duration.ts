@@ -1,0 +1,13 @@
+import { parse } from '@lukeed/ms'
+
+/** Seconds as a number, or text such as `'30m'`. */
+export type Duration = number | string
+
+const longest = 10 * 365 * 24 * 60 * 60 * 1000
+
+/** Reads a duration into whole milliseconds; `undefined` where it is none, negative, or longer than ten years. */
+export function toMilliseconds (duration: unknown): number | undefined {
+  const ms = typeof duration === 'number' ? duration * 1000 : typeof duration === 'string' ? parse(duration) : undefined
+  if (ms === undefined || !(ms >= 0 && ms <= longest)) return undefined
+  return Math.round(ms)
+}

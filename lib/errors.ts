@@ -1,0 +1,42 @@
+import createError = require('@fastify/error')
+
+type Constructor = createError.FastifyErrorConstructor<{ code: string, statusCode: number }, [string?]>
+
+// Refusals are answers, not accidents: no stack is captured for them, so that forged tokens cost little.
+const refusal = (code: string, message: string, status: number): Constructor =>
+  createError(code, message, status, Error, false)
+
+/** A wrong option, an unknown one, or no store; thrown by the registration. */
+export const InvalidOptionError: Constructor = createError('INVALID_OPTION', '%s', 500)
+/** Wrong arguments of `reply.login`: the application's mistake. */
+export const InvalidLoginError: Constructor = createError('INVALID_LOGIN', '%s', 500)
+/** What the `claims` hook returned cannot be claims: the application's mistake. */
+export const InvalidClaimsError: Constructor = createError('INVALID_CLAIMS', '%s', 500)
+
+/** The request brings no access token. @see RFC 6750 §3 */
+export const AccessTokenMissingError: Constructor = refusal('ACCESS_TOKEN_MISSING', 'An access token is required', 401)
+/** The access token's time is over: the client's cue to refresh. @see RFC 6750 §3.1 */
+export const AccessTokenExpiredError: Constructor = refusal('ACCESS_TOKEN_EXPIRED', 'The access token expired', 401)
+/** Anything else that is wrong with an access token. @see RFC 6750 §3.1 */
+export const AccessTokenInvalidError: Constructor = refusal('ACCESS_TOKEN_INVALID', 'The access token is invalid', 401)
+/** The session behind a good token is over. */
+export const SessionRevokedError: Constructor = refusal('SESSION_REVOKED', 'The session is over', 401)
+/** The login is older than the route allows. @see RFC 9470 §3 */
+export const ReauthenticationRequiredError: Constructor = refusal('REAUTHENTICATION_REQUIRED', 'A more recent login is required', 401)
+/** Neither the cookie nor the body brings a refresh token. */
+export const RefreshTokenMissingError: Constructor = refusal('REFRESH_TOKEN_MISSING', 'A refresh token is required', 401)
+/** The refresh token's own `exp` has passed. */
+export const RefreshTokenExpiredError: Constructor = refusal('REFRESH_TOKEN_EXPIRED', 'The refresh token expired', 401)
+/** Malformed, forged, of another key or transport, or of a session that is over. */
+export const RefreshTokenInvalidError: Constructor = refusal('REFRESH_TOKEN_INVALID', 'The refresh token is invalid', 401)
+/** A spent refresh token came back; its session is over. @see RFC 9700 §4.14.2 */
+export const RefreshTokenReusedError: Constructor = refusal('REFRESH_TOKEN_REUSED', 'The refresh token was used before; the session is over', 401)
+/** A page of a foreign origin called one of the two routes. */
+export const CrossOriginRequestError: Constructor = refusal('CROSS_ORIGIN_REQUEST', 'Requests from this origin are not allowed', 403)
+/** The store did not answer in time, or answered an error. */
+export const StoreUnavailableError: Constructor = refusal('STORE_UNAVAILABLE', 'Sessions are unavailable for the moment, try again', 503)
+
+/** Makes a refusal whose exact `reason` goes to the log, and never to the client. */
+export function refuse (Refusal: Constructor, reason: string, headers?: Record<string, string>): Error {
+  return Object.assign(new Refusal(), headers === undefined ? { reason } : { reason, headers })
+}

@@ -1,0 +1,57 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { readBearer } from './access-token'
+import type { Context } from './context'
+import { announceEnd } from './end'
+import { sidOf } from './refresh-token'
+import { tagOf } from './session'
+import { clearCookie, presented } from './transport'
+
+export interface LogoutOptions {
+  /** Ends all sessions of the user, not this one alone. */
+  all?: boolean
+}
+
+interface Named {
+  tag: string
+  sid: string
+}
+
+/** Makes what `reply.logout` and `POST {prefix}/logout` do: the sessions that a request names end, its cookie goes. */
+export function createLogout (context: Context) {
+  const { settings, refreshTokens, accessTokens, ask, now } = context
+
+  return async function logout (request: FastifyRequest, reply: FastifyReply, { all = false }: LogoutOptions = {}): Promise<void> {
+    for (const { tag, sid } of nameSessions(request)) {
+      // A token whose session is over has no say about the user's other sessions; a request that was let in has.
+      const witness = request.sid === null ? sid : undefined
+      const ended = all
+        ? await ask(async (store, within) => await store.endAll(tag, { witness }, within))
+        : [await ask(async (store, within) => await store.end(tag, sid, within))]
+      for (const record of ended) {
+        if (record !== undefined) announceEnd(context, record.sid === sid ? 'logout' : 'revoke', record)
+      }
+    }
+    // Only now: where the store could not be asked, nothing is cleared.
+    clearCookie(reply, settings.cookie)
+  }
+
+  function nameSessions (request: FastifyRequest): Named[] {
+    if (request.sid !== null) return [{ sid: request.sid, tag: tagOf((request.user as { sub: string }).sub) }]
+    const named = new Map<string, Named>()
+    const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
+    for (const text of texts) {
+      const token = refreshTokens.recognise(text)
+      if (token?.via === via && token.exp * 1000 > now()) named.set(token.key, { sid: sidOf(token.key), tag: token.tag })
+    }
+    return named.size > 0 ? [...named.values()] : byAccessToken(request)
+  }
+
+  function byAccessToken (request: FastifyRequest): Named[] {
+    try {
+      const claims = accessTokens.recognise(readBearer(request.headers.authorization))
+      return claims === undefined ? [] : [{ sid: claims.sid, tag: tagOf(claims.sub) }]
+    } catch {
+      return []
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { invalidAccessToken, readBearer } from './access-token'
+import { readClaims } from './claims'
+import type { Context } from './context'
+import { checkOrigin } from './cross-origin'
+import { announceEnd } from './end'
+import { InvalidClaimsError, RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenMissingError, RefreshTokenReusedError, SessionRevokedError, refuse } from './errors'
+import { emit } from './events'
+import { issue, type TokenResponse } from './issue'
+import { checkSize } from './login'
+import { sidOf, type RefreshToken } from './refresh-token'
+import { contentOf, toSession, toText } from './session'
+import type { Outcome, SessionRecord } from './store/store'
+import { presented } from './transport'
+
+type Candidate = RefreshToken & { sid: string }
+
+const invalidClaims = (sentence: string) => new InvalidClaimsError(`the claims hook: ${sentence}`)
+
+/** Makes what `POST {prefix}/refresh` does. @see RFC 6749 §6, RFC 9700 §4.14.2 */
+export function createRefresh (context: Context) {
+  const { settings, refreshTokens, ask, accessTokens, now } = context
+
+  return async function refresh (request: FastifyRequest, reply: FastifyReply): Promise<TokenResponse> {
+    for (const token of findCandidates(request)) {
+      const outcome = await present(token, request)
+      // Another session's cookie, left over from an earlier login, must not lock the living one out.
+      if (outcome.outcome === 'unknown') continue
+      if (outcome.outcome === 'reused') throw reused(outcome, request)
+      const { session, distance, msSinceRotation } = outcome
+      const event = { sid: session.sid, sub: contentOf(session).sub, generation: session.generation, msSinceRotation }
+      if (outcome.outcome === 'repeated') {
+        emit('repeat', { ...event, distance })
+      } else {
+        if (distance > 0) emit('heal', { ...event, distance })
+        emit('refresh', event)
+      }
+      return issue(context, reply, session, token)
+    }
+    throw refuse(RefreshTokenInvalidError, 'its session is over')
+  }
+
+  // One for each session that an authentic and living token names, the one with the most life left first.
+  function findCandidates (request: FastifyRequest): Candidate[] {
+    const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
+    if (texts.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
+    const authentic = texts.map(refreshTokens.recognise).filter((token) => token?.via === via) as RefreshToken[]
+    if (authentic.length === 0) throw refuse(RefreshTokenInvalidError, 'not a refresh token of ours, or not of this transport')
+    const living = authentic.filter(({ exp }) => exp * 1000 > now())
+    if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
+    if (via === 'cookie') checkOrigin(request, settings.trustedOrigins)
+    const newest = new Map<string, Candidate>()
+    for (const token of living.sort((a, b) => a.gen - b.gen)) newest.set(token.key, { ...token, sid: sidOf(token.key) })
+    const candidates = [...newest.values()].sort((a, b) => b.exp - a.exp)
+    return settings.refreshToken.paired ? pair(candidates, request) : candidates
+  }
+
+  function pair (candidates: Candidate[], request: FastifyRequest): Candidate[] {
+    const claims = accessTokens.recognise(readBearer(request.headers.authorization))
+    const paired = candidates.filter(({ sid }) => sid === claims?.sid)
+    if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
+    return paired
+  }
+
+  async function present (token: Candidate, request: FastifyRequest): Promise<Outcome> {
+    const { sid, tag, gen } = token
+    const { idleLifetime, gracePeriod } = settings.refreshToken
+    let text: string | undefined
+    if (settings.claims !== undefined) {
+      const session = await ask(async (store, within) => await store.find(tag, sid, within))
+      if (session === undefined) return expired(token)
+      // A repeat and a reuse write no claims.
+      if (gen >= session.generation) text = await renew(session, token, request)
+    }
+    const rotation = { sid, generation: gen, signer: refreshTokens.signer, text, idleLifetime, gracePeriod }
+    const outcome = await ask(async (store, within) => await store.rotate(tag, rotation, within))
+    return outcome.outcome === 'unknown' ? expired(token) : outcome
+  }
+
+  // The token's exp is its session's end, rounded up to a second: in that last second the store knows better.
+  function expired ({ exp }: RefreshToken): Outcome {
+    if ((exp - 1) * 1000 < now()) throw refuse(RefreshTokenExpiredError, 'its session has run out')
+    return { outcome: 'unknown' }
+  }
+
+  async function renew (record: SessionRecord, { tag }: RefreshToken, request: FastifyRequest): Promise<string | undefined> {
+    const claims = await settings.claims?.(toSession(record), request)
+    if (claims === null) {
+      const ended = await ask(async (store, within) => await store.end(tag, record.sid, within))
+      if (ended !== undefined) announceEnd(context, 'deny', ended)
+      throw refuse(SessionRevokedError, 'the claims hook denied the refresh')
+    }
+    const { extra } = readClaims(claims, invalidClaims)
+    const text = toText({ ...contentOf(record), extra })
+    checkSize(context, { sid: record.sid, text }, invalidClaims)
+    return text
+  }
+
+  function reused ({ session, distance, msSinceRotation }: Exclude<Outcome, { outcome: 'unknown' }>, request: FastifyRequest): Error {
+    const { sid, generation } = session
+    announceEnd(context, 'reuse', session, { distance, msSinceRotation })
+    request.log.warn({ sid, generation, distance, msSinceRotation }, 'a spent refresh token came back: its session is ended')
+    const reuse = { sid, sub: contentOf(session).sub, generation, distance, msSinceRotation }
+    // Called at once, not waited for: whatever becomes of it, the verdict stands.
+    Promise.resolve().then(async () => await settings.onReuse?.(reuse, request)).catch((error: unknown) => {
+      request.log.error({ err: error, sid }, 'the onReuse hook failed')
+    })
+    return refuse(RefreshTokenReusedError, `${distance} generations old`)
+  }
+}

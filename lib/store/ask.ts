@@ -1,0 +1,38 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { StoreUnavailableError } from '../errors'
+import { emit } from '../events'
+import type { Store } from './store'
+
+/** Asks the store one thing. @throws STORE_UNAVAILABLE where it answers an error, or nothing in time */
+export type Ask = <T>(step: (store: Store, within: number) => Promise<T>) => Promise<T>
+
+/** Bounds every wait for the store to `within` ms. */
+export function createAsk (store: Store, within: number): Ask {
+  return async (step) => {
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${within} ms`)), within)
+    })
+    try {
+      return await Promise.race([step(store, within), deadline])
+    } catch (error) {
+      throw unavailable(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+function unavailable (error: unknown): Error {
+  // A client's error carries the command with its arguments, which are nobody's business: only its words go on.
+  const cause = new Error(error instanceof Error ? error.message : 'the store failed')
+  emit('store-error', { error: cause })
+  return Object.assign(new StoreUnavailableError(), { reason: cause.message, headers: { 'retry-after': '1' } })
+}
+
+/** Opens the store; one that is down is reported, and asked again by the first request. */
+export async function openStore (ask: Ask, log: FastifyBaseLogger): Promise<void> {
+  await ask(async (store, within) => await store.open?.(within)).catch((error: { reason?: string }) => {
+    log.warn({ reason: error.reason }, 'the store of sessions is not available yet')
+  })
+}

@@ -1,0 +1,34 @@
+/** The part of a client that tells whether commands would leave now, or be queued. */
+export interface Connection {
+  readonly status: string
+  connect: () => Promise<unknown>
+  on: (event: 'ready', listener: () => void) => unknown
+}
+
+/** Lets commands wait, outside the client, until its connection is ready: nothing is ever put into the client's own queue. */
+export class Readiness {
+  readonly #client: Connection
+  readonly #waiting = new Set<() => void>()
+
+  constructor (client: Connection) {
+    this.#client = client
+    client.on('ready', () => { for (const proceed of this.#waiting) proceed() })
+  }
+
+  /** Resolves once the client is ready. @throws where it is not within that many ms */
+  async wait (within: number): Promise<void> {
+    if (this.#client.status === 'ready') return
+    // A client with lazyConnect sleeps until somebody asks.
+    if (this.#client.status === 'wait') this.#client.connect().catch(() => {})
+    await new Promise<void>((resolve, reject) => {
+      const settle = (done: () => void) => () => {
+        this.#waiting.delete(proceed)
+        clearTimeout(timer)
+        done()
+      }
+      const proceed = settle(resolve)
+      const timer = setTimeout(settle(() => reject(new Error(`the connection is not ready: ${this.#client.status}`))), within)
+      this.#waiting.add(proceed)
+    })
+  }
+}

@@ -1,0 +1,119 @@
+import { deny, describe, object, value } from '../check'
+import { Clock } from './clock'
+import { Readiness, type Connection } from './ready'
+import { create, end, endAll, find, list, rotate, type Script } from './scripts'
+import type { Creation, Ending, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
+import { subscribe, type Publisher } from './subscription'
+
+/** What is used of an ioredis-compatible client: `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
+export interface RedisClient extends Connection, Publisher {
+  evalsha: (sha: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
+  eval: (lua: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
+  script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
+}
+
+type Packed = [sid: string, generation: number, createdAt: number, refreshedAt: number, expiresAt: number, deadline: number, signer: string, text: string]
+
+const isPrefix = (given: unknown): given is string => typeof given === 'string' && !/[{}]/.test(given)
+const readOptions = object({ prefix: value(isPrefix, 'a string without braces', 'jwt:') })
+
+/** Tells whether this looks like a client that RedisStore can use. */
+export const isRedisClient = (given: unknown): given is RedisClient => typeof (given as RedisClient | null)?.evalsha === 'function'
+
+/** Keeps sessions in Redis: one script and one round trip for each step, all keys of a user in one hash slot. */
+export class RedisStore implements Store {
+  readonly #client: RedisClient
+  readonly #prefix: string
+  readonly #channel: string
+  readonly #readiness: Readiness
+  readonly #clock = new Clock()
+
+  /** @param options.prefix stands before every key and channel, `jwt:` by default. @throws INVALID_OPTION */
+  constructor (client: RedisClient, options: { prefix?: string } = {}) {
+    if (!isRedisClient(client)) deny('redis', describe(client), 'an ioredis-compatible Redis or Cluster')
+    this.#client = client
+    this.#prefix = readOptions(options, 'RedisStore').prefix
+    this.#channel = `${this.#prefix}ended`
+    this.#readiness = new Readiness(client)
+  }
+
+  now () {
+    return this.#clock.now()
+  }
+
+  async open (within: number) {
+    await this.#readiness.wait(within)
+    // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
+    await Promise.all([create, find, list, rotate, end, endAll].map(async ({ lua }) => await this.#client.script('LOAD', lua)))
+    await this.list('', within)
+  }
+
+  async create (user: string, { sid, signer, text, idleLifetime, absoluteLifetime, maxSessions }: Creation, within: number) {
+    const limit = maxSessions === Infinity ? 0 : maxSessions
+    const [, , session, ...ended] = await this.#run(create, user, [sid, signer, text, idleLifetime, absoluteLifetime, limit, this.#channel], within)
+    return { session: toRecord(session as Packed), ended: (ended as Packed[]).map(toRecord) }
+  }
+
+  async find (user: string, sid: string, within: number) {
+    const [, , session] = await this.#run(find, user, [sid], within)
+    return session === undefined ? undefined : toRecord(session as Packed)
+  }
+
+  async list (user: string, within: number) {
+    const [, , ...sessions] = await this.#run(list, user, [], within)
+    return (sessions as Packed[]).map(toRecord)
+  }
+
+  async rotate (user: string, { sid, generation, signer, text, idleLifetime, gracePeriod }: Rotation, within: number): Promise<Outcome> {
+    const args = [sid, generation, signer, idleLifetime, gracePeriod, this.#channel]
+    const [, outcome, session, distance, msSinceRotation] = await this.#run(rotate, user, text === undefined ? args : [...args, text], within)
+    if (session === undefined) return { outcome: 'unknown' }
+    return {
+      outcome: outcome as 'rotated' | 'repeated' | 'reused',
+      session: toRecord(session as Packed),
+      distance: distance as number,
+      msSinceRotation: msSinceRotation as number
+    }
+  }
+
+  async end (user: string, sid: string, within: number) {
+    const [, , session] = await this.#run(end, user, [sid, this.#channel], within)
+    return session === undefined ? undefined : toRecord(session as Packed)
+  }
+
+  async endAll (user: string, { except = '', witness = '' }: Ending, within: number) {
+    const [, , ...sessions] = await this.#run(endAll, user, [except, witness, this.#channel], within)
+    return (sessions as Packed[]).map(toRecord)
+  }
+
+  listen (listener: Listener) {
+    return subscribe(this.#client, this.#channel, listener)
+  }
+
+  async #run (script: Script, user: string, args: Array<string | number>, within: number): Promise<unknown[]> {
+    const giveUpAt = performance.now() + within
+    await this.#readiness.wait(within)
+    let reply = await this.#send(script, user, args, giveUpAt)
+    // Late by the store's clock yet not by ours: that clock was unknown, or has stepped, and is known now.
+    if (reply[1] === 'late' && performance.now() < giveUpAt) reply = await this.#send(script, user, args, giveUpAt)
+    if (reply[1] === 'late') throw new Error('the command reached the store too late')
+    return reply
+  }
+
+  async #send ({ sha, lua }: Script, user: string, args: Array<string | number>, giveUpAt: number): Promise<unknown[]> {
+    const sentAt = performance.now()
+    const now = this.#clock.now()
+    const notAfter = now === undefined ? 0 : Math.ceil(now + giveUpAt - sentAt)
+    const all = [`${this.#prefix}{${user}}`, notAfter, ...args] as const
+    const reply = await this.#client.evalsha(sha, 1, ...all).catch(async (error: Error) => {
+      if (error.message.startsWith('NOSCRIPT')) return await this.#client.eval(lua, 1, ...all)
+      throw error
+    }) as [number, ...unknown[]]
+    this.#clock.learn(reply[0], sentAt)
+    return reply
+  }
+}
+
+function toRecord ([sid, generation, createdAt, refreshedAt, expiresAt, deadline, signer, text]: Packed): SessionRecord {
+  return { sid, generation, createdAt, refreshedAt, expiresAt, deadline, signer, text }
+}
