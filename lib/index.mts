@@ -2,8 +2,10 @@ import authPlugin from './index.js'
 
 export default authPlugin
 export const { MemoryStore, RedisStore } = authPlugin
+/* eslint-disable @typescript-eslint/no-redeclare -- a class is a value and a type, and only the value comes through the const */
 export type MemoryStore = InstanceType<typeof authPlugin.MemoryStore>
 export type RedisStore = InstanceType<typeof authPlugin.RedisStore>
+/* eslint-enable @typescript-eslint/no-redeclare */
 export type AuthPluginOptions = authPlugin.AuthPluginOptions
 export type AuthenticateHook = authPlugin.AuthenticateHook
 export type AuthenticateOptions = authPlugin.AuthenticateOptions
