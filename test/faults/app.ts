@@ -1,0 +1,23 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import authPlugin from '../../lib/index'
+import { secret } from '../app'
+
+type Options = Parameters<typeof authPlugin>[1]
+
+/** Builds an application with a login, a protected route and the plugin's own; `ready` is awaited. */
+export async function build (options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
+  const app = fastify()
+  await app.register(authPlugin, { secret, ...options })
+  app.post<{ Params: { sub: string } }>('/login/:sub', async (request, reply) => await reply.login({ sub: request.params.sub }))
+  app.get('/me', { onRequest: app.authenticate }, async (request) => request.user)
+  app.get('/live', async (request) => await request.authenticate({ live: true }))
+  await app.ready()
+  return app
+}
+
+/** Builds an application that closes when the test `t` ends. */
+export async function appFor (t: { teardown (f: () => unknown): unknown }, options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
+  const app = await build(options)
+  t.teardown(() => app.close())
+  return app
+}

@@ -1,0 +1,86 @@
+import type { Timeline } from './timeline'
+import type { Answer } from './user'
+
+/** What the network does to each message, request and response alike. */
+export interface Network {
+  /** The share that is lost. */
+  loss: number
+  /** The share that arrives twice. */
+  duplicated: number
+  /** The mean delay in ms; delays are exponential, so messages overtake each other. */
+  delay: number
+  /** The share of refreshes during which the device goes offline, and for how many ms on average. */
+  offline: number
+  outage: number
+}
+
+/** Presents a refresh token to the application. */
+export type Present = (token: string) => Promise<Answer>
+
+/** The access token's lifetime, which is how often a program refreshes. */
+export const interval = 30 * 60_000
+
+const retryEvery = 1_000
+
+/** A program that refreshes shortly before its access token runs out and repeats every second what got no answer; also a thief is one. */
+export class Program {
+  over: { at: number, code: string | undefined } | undefined
+  refreshes = 0
+  #presenting = ''
+  #offline: [from: number, to: number] = [0, 0]
+
+  constructor (public token: string, readonly time: Timeline, readonly random: () => number, readonly network: Network, readonly present: Present) {}
+
+  /** Refreshes for the first time within the next `within` ms, and goes on. */
+  start (within: number): void {
+    this.time.after(this.random() * within, () => this.#refresh())
+  }
+
+  #refresh (): void {
+    if (this.over) return
+    if (this.random() < this.network.offline) {
+      const from = this.time.now + this.random() * 4 * this.network.delay
+      this.#offline = [from, from + this.#exponential(this.network.outage)]
+    }
+    this.#presenting = this.token
+    this.#attempt(this.token)
+  }
+
+  #attempt (token: string): void {
+    if (this.over || this.#presenting !== token) return
+    this.#transmit('leaves', async () => {
+      const answer = await this.present(token)
+      this.#transmit('reaches', () => this.#hear(token, answer))
+    })
+    this.time.after(retryEvery, () => this.#attempt(token))
+  }
+
+  #hear (token: string, answer: Answer): void {
+    // The answer to a repeat of something that has been answered already.
+    if (this.over || this.#presenting !== token) return
+    this.#presenting = ''
+    if (answer.status !== 200 || !answer.token) {
+      this.over = { at: this.time.now, code: answer.code }
+      return
+    }
+    this.token = answer.token
+    this.refreshes++
+    this.time.after(interval * (0.9 + 0.1 * this.random()), () => this.#refresh())
+  }
+
+  #transmit (what: 'leaves' | 'reaches', deliver: () => Promise<void> | void): void {
+    const copies = this.random() < this.network.duplicated ? 2 : 1
+    for (let i = 0; i < copies; i++) {
+      const lost = this.random() < this.network.loss
+      const delay = this.#exponential(this.network.delay)
+      // It must be online when it sends a request and when an answer arrives.
+      const at = this.time.now + (what === 'leaves' ? 0 : delay)
+      const online = at < this.#offline[0] || at >= this.#offline[1]
+      if (online && !lost) this.time.after(delay, deliver)
+    }
+  }
+
+  #exponential (mean: number): number {
+    return -Math.log(1 - this.random()) * mean
+  }
+}
