@@ -1,0 +1,182 @@
+import { createSecretKey, createHmac } from 'node:crypto'
+import Fastify from 'fastify'
+import t from 'tap'
+import authPlugin, { MemoryStore } from '../lib/index'
+import { build, day, hour, minute, peek, secret, second, TestClock } from './app'
+import { observe } from './events'
+
+t.test('a login answers an access token and sets the refresh token as a cookie', async (t) => {
+  const { login, clock } = await build(t)
+  const { body, response, refreshToken } = await login({ sub: 'ada', role: 'admin' })
+  t.strictSame(Object.keys(body), ['access_token', 'token_type', 'expires_in'])
+  t.match(body, { token_type: 'Bearer', expires_in: 1800 })
+  t.equal(response.headers['cache-control'], 'no-store')
+  t.equal(response.headers['set-cookie'], `__Secure-refresh_token=${refreshToken}; Max-Age=1209600; Path=/auth; HttpOnly; Secure; SameSite=Strict`)
+  t.notMatch(response.body, refreshToken, 'which stands nowhere else')
+
+  const now = clock.ms / 1000
+  t.match(peek(body.access_token, 0), { alg: 'HS256', typ: 'at+jwt', kid: /^[\w-]{8}$/ })
+  const { sid, ...claims } = peek(body.access_token)
+  t.match(sid, /^[\w-]{22}$/)
+  t.strictSame(claims, { sub: 'ada', role: 'admin', iat: now, exp: now + 1800, auth_time: now })
+
+  t.match(peek(refreshToken, 0), { alg: 'HS256', typ: 'rt+jwt' })
+  const { key, tag, ...rest } = peek(refreshToken)
+  t.strictSame(rest, { gen: 1, via: 'cookie', exp: now + 14 * day / second })
+  t.notMatch(JSON.stringify(peek(refreshToken)), /ada/, 'it says nothing about the user')
+  t.not(key, sid)
+  t.match(tag, /^[\w-]{22}$/)
+})
+
+t.test('an access token is signed with the secret itself, a refresh token is not', async (t) => {
+  const { login, clock } = await build(t)
+  const { body, refreshToken } = await login()
+  const { jwtVerify } = await import('jose')
+  const key = createSecretKey(Buffer.from(secret))
+  const { payload } = await jwtVerify(body.access_token, key, { typ: 'at+jwt', algorithms: ['HS256'], currentDate: new Date(clock.ms) })
+  t.equal(payload.sub, 'ada')
+  await t.rejects(jwtVerify(refreshToken, key, { currentDate: new Date(clock.ms) }), { code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' })
+})
+
+t.test('neither kind of token is accepted as the other', async (t) => {
+  const { login, me, refresh } = await build(t)
+  const { body, refreshToken } = await login()
+  t.match((await me({ authorization: `Bearer ${refreshToken}` })).json(), { code: 'ACCESS_TOKEN_INVALID' })
+  t.match((await refresh({ cookie: `__Secure-refresh_token=${body.access_token}` })).json(), { code: 'REFRESH_TOKEN_INVALID' })
+  const [head, payload] = refreshToken.split('.')
+  const forged = `${head}.${payload}.${createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')}`
+  t.match((await refresh({ cookie: `__Secure-refresh_token=${forged}` })).json(), { code: 'REFRESH_TOKEN_INVALID' }, 'not even with the secret')
+})
+
+t.test('an access token never outlives its session', async (t) => {
+  const { login, refresh, clock } = await build(t, { accessToken: { lifetime: '1h' }, refreshToken: { absoluteLifetime: '90m' } })
+  const client = await login()
+  t.equal(client.body.expires_in, 3600)
+  clock.pass(hour)
+  const response = await refresh(client)
+  t.equal(response.json().expires_in, 1800)
+  t.match(response.headers['set-cookie'], /Max-Age=1800;/)
+})
+
+t.test('wrong arguments of a login are the mistake of the application', async (t) => {
+  const { app } = await build(t)
+  const cyclic: Record<string, unknown> = { sub: 'ada' }
+  cyclic.self = cyclic
+  const cases: Array<[unknown, unknown, RegExp]> = [
+    [undefined, undefined, /claims must be a plain object/],
+    ['ada', undefined, /claims must be a plain object/],
+    [new Date(), undefined, /claims must be a plain object/],
+    [{}, undefined, /claims\.sub is undefined/],
+    [{ sub: '' }, undefined, /claims\.sub is ""/],
+    [{ sub: 7 }, undefined, /claims\.sub is 7/],
+    [{ sub: 'ada', sid: 'x' }, undefined, /claim sid/],
+    [{ sub: 'ada', exp: 1 }, undefined, /claim exp/],
+    [{ sub: 'ada', since: new Date() }, undefined, /claim since is not/],
+    [{ sub: 'ada', a: { b: [1, () => {}] } }, undefined, /claim a\.b\.1 is not/],
+    [{ sub: 'ada', n: NaN }, undefined, /claim n is not/],
+    [{ sub: 'ada', list: [undefined] }, undefined, /claim list\.0 is not/],
+    [cyclic, undefined, /claim self\.self is not/],
+    [{ sub: 'ada', big: 'x'.repeat(9000) }, undefined, /access token of \d+ characters/],
+    [{ sub: 'ada' }, 'phone', /options are "phone"/],
+    [{ sub: 'ada' }, { divice: 'phone' }, /divice is unknown/],
+    [{ sub: 'ada' }, { transport: 'body' }, /transport "body" is not on/],
+    [{ sub: 'ada' }, { remember: 1 }, /remember is 1/],
+    [{ sub: 'ada' }, { device: 1 }, /device is 1/]
+  ]
+  let args: unknown[] = []
+  const probe = Fastify()
+  t.teardown(async () => await probe.close())
+  await probe.register(authPlugin, { secret, store: new MemoryStore() })
+  probe.post('/login', async (_request, reply) => await reply.login(...args as [never]))
+  for (const [claims, options, message] of cases) {
+    args = options === undefined ? [claims] : [claims, options]
+    const response = await probe.inject({ method: 'POST', url: '/login' })
+    t.match(response.json(), { statusCode: 500, code: 'INVALID_LOGIN', message })
+    t.notOk(response.headers['set-cookie'])
+  }
+  t.strictSame(await app.sessions.list('ada'), [])
+  args = [{ sub: 'ada', role: undefined, nested: { list: [1, 'a', true, null] } }, { device: null }]
+  t.match((await probe.inject({ method: 'POST', url: '/login' })).statusCode, 200, 'what is undefined is not there')
+})
+
+t.test('a long device label is cut', async (t) => {
+  const { login, app } = await build(t)
+  await login({ sub: 'ada' }, { device: 'Mozilla/5.0 '.repeat(100) })
+  t.equal((await app.sessions.list('ada'))[0]?.device?.length, 255)
+})
+
+t.test('a session is listed as users are promised', async (t) => {
+  const { login, refresh, app, clock } = await build(t)
+  const client = await login({ sub: 'ada', role: 'admin' }, { device: 'phone' })
+  const createdAt = clock.ms
+  clock.pass(minute)
+  await refresh(client)
+  t.strictSame(await app.sessions.list('ada'), [{
+    sid: peek(client.body.access_token).sid,
+    sub: 'ada',
+    claims: { sub: 'ada', role: 'admin' },
+    device: 'phone',
+    transport: 'cookie',
+    generation: 2,
+    createdAt,
+    refreshedAt: clock.ms,
+    expiresAt: clock.ms + 14 * day,
+    deadline: createdAt + 90 * day
+  }])
+})
+
+t.test('a login above maxSessions ends the oldest session', async (t) => {
+  const events = observe(t)
+  const { login, refresh, clock } = await build(t, { maxSessions: 2 })
+  const clients = []
+  for (let i = 0; i < 3; i++) {
+    clients.push(await login())
+    clock.pass(1)
+  }
+  const verdicts = await Promise.all(clients.map(async (client) => (await refresh(client)).statusCode))
+  t.strictSame(verdicts, [401, 200, 200])
+  t.strictSame(events().map(([name]) => name).slice(0, 4), ['login', 'login', 'login', 'revoke'])
+})
+
+t.test('cookies take the strictest name that their attributes allow', async (t) => {
+  const cases: Array<[object, RegExp]> = [
+    [{ prefix: '' }, /^__Host-refresh_token=.*; Path=\/; HttpOnly; Secure; SameSite=Strict$/],
+    [{ prefix: '/' }, /^__Host-refresh_token=.*; Path=\/;/],
+    [{ refreshToken: { cookie: { path: '/' } } }, /^__Host-refresh_token=/],
+    [{ refreshToken: { cookie: { path: '/', domain: 'example.com' } } }, /^__Secure-refresh_token=.*; Domain=example\.com; Path=\/;/],
+    [{ refreshToken: { cookie: { secure: false } } }, /^refresh_token=.*; Path=\/auth; HttpOnly; SameSite=Strict$/],
+    [{ refreshToken: { cookie: { name: 'rt', sameSite: 'lax' } } }, /^rt=.*; Path=\/auth; HttpOnly; Secure; SameSite=Lax$/],
+    [{ prefix: '/api/session/' }, /^__Secure-refresh_token=.*; Path=\/api\/session;/]
+  ]
+  for (const [options, expected] of cases) {
+    const { login } = await build(t, options)
+    t.match((await login()).response.headers['set-cookie'], expected)
+  }
+})
+
+t.test('the path of the cookie has an enclosing prefix too', async (t) => {
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  await app.register(async (api) => {
+    await api.register(authPlugin, { secret, store: new MemoryStore() })
+    api.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
+  }, { prefix: '/api' })
+  const response = await app.inject({ method: 'POST', url: '/api/login' })
+  t.match(response.headers['set-cookie'], /; Path=\/api\/auth;/)
+  const { name, value } = response.cookies[0] ?? { name: '', value: '' }
+  t.equal((await app.inject({ method: 'POST', url: '/api/auth/refresh', cookies: { [name]: value } })).statusCode, 200)
+})
+
+t.test('the cookie lives as long as the session can, never over 400 days', async (t) => {
+  const { login } = await build(t, { refreshToken: { idleLifetime: '500d', absoluteLifetime: '600d' } })
+  t.match((await login()).response.headers['set-cookie'], /Max-Age=34560000;/)
+})
+
+t.test('the memory store says once what it is, and RedisStore nothing', async (t) => {
+  const lines: string[] = []
+  const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+  const { login } = await build(t, { server: { logger }, store: new MemoryStore(new TestClock()) })
+  await login()
+  await login()
+  t.equal(lines.filter((line) => /memory of this process/.test(line)).length, 1)
+})
