@@ -1,0 +1,133 @@
+import t from 'tap'
+import { build, day, minute, peek, toClient, type Client } from './app'
+import { observe } from './events'
+
+const cleared = '__Secure-refresh_token=; Max-Age=0; Path=/auth; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
+const count = async ({ app }: Awaited<ReturnType<typeof build>>, sub = 'ada') => (await app.sessions.list(sub)).length
+
+t.test('a logout ends the session and clears the cookie', async (t) => {
+  const seen = observe(t)
+  const node = await build(t)
+  const client = await node.login()
+  await node.login()
+  const response = await node.logout(client)
+  t.equal(response.statusCode, 204)
+  t.equal(response.body, '')
+  t.equal(response.headers['set-cookie'], cleared)
+  t.equal((await node.refresh(client)).json().code, 'REFRESH_TOKEN_INVALID')
+  t.equal((await node.me(client, '/live')).json().code, 'SESSION_REVOKED')
+  t.equal((await node.me(client)).statusCode, 200, 'by default an access token lives out its lifetime')
+  t.equal(await count(node), 1)
+  t.match(seen().at(-1), ['logout', { sid: peek(client.body.access_token).sid, sub: 'ada', generation: 1 }])
+})
+
+t.test('a refresh token of any generation names its session', async (t) => {
+  const node = await build(t)
+  const first = await node.login()
+  const third = toClient(await node.refresh(toClient(await node.refresh(first))))
+  node.clock.pass(minute)
+  t.equal((await node.logout(first)).statusCode, 204)
+  t.equal((await node.refresh(third)).statusCode, 401)
+})
+
+t.test('without a refresh token an access token names it, expired or not', async (t) => {
+  const node = await build(t)
+  for (const age of [0, 5 * day]) {
+    const { authorization } = await node.login()
+    node.clock.pass(age)
+    const response = await node.logout({ cookie: '' }, { headers: { authorization } })
+    t.equal(response.statusCode, 204)
+    t.equal(response.headers['set-cookie'], cleared)
+    t.equal(await count(node), 0)
+  }
+})
+
+t.test('a refresh token that is not good leaves the naming to the access token', async (t) => {
+  const node = await build(t)
+  const { authorization } = await node.login()
+  await node.logout({ cookie: '__Secure-refresh_token=junk' }, { headers: { authorization } })
+  t.equal(await count(node), 0)
+})
+
+t.test('where there is nothing to end, the cookie is cleared all the same', async (t) => {
+  const node = await build(t)
+  const client = await node.login()
+  await node.logout(client)
+  for (const [cookie, authorization] of [['', ''], ['__Secure-refresh_token=junk', 'Bearer junk'], ['', 'Basic eA=='], [client.cookie, client.authorization]]) {
+    const response = await node.logout({ cookie: cookie ?? '' }, { headers: { authorization } })
+    t.equal(response.statusCode, 204)
+    t.equal(response.headers['set-cookie'], cleared)
+  }
+})
+
+t.test('{ "all": true } ends all sessions of the user', async (t) => {
+  const seen = observe(t)
+  const node = await build(t)
+  const clients: Client[] = []
+  for (let i = 0; i < 3; i++) clients.push(await node.login())
+  await node.login({ sub: 'bob' })
+  const response = await node.logout(clients[1] as Client, { payload: { all: true } })
+  t.equal(response.statusCode, 204)
+  t.equal(await count(node), 0)
+  t.equal(await count(node, 'bob'), 1)
+  t.strictSame(seen().slice(-3).map(([name]) => name).sort(), ['logout', 'revoke', 'revoke'])
+})
+
+t.test('a token whose session is over has no say about the others', async (t) => {
+  const node = await build(t)
+  const over = await node.login()
+  await node.logout(over)
+  await node.login()
+  t.equal((await node.logout(over, { payload: { all: true } })).statusCode, 204)
+  t.equal((await node.logout({ cookie: '' }, { payload: { all: true }, headers: { authorization: over.authorization } })).statusCode, 204)
+  t.equal(await count(node), 1)
+})
+
+t.test('all must be true or false', async (t) => {
+  const node = await build(t)
+  const client = await node.login()
+  for (const all of ['true', 1, null]) {
+    t.match((await node.logout(client, { payload: { all } })).json(), { statusCode: 400, message: /^body\/all is .*; allowed: true or false$/ })
+  }
+  t.equal((await node.logout(client, { payload: '[]', headers: { 'content-type': 'application/json' } })).statusCode, 204)
+})
+
+t.test('reply.logout ends the session of the request', async (t) => {
+  const node = await build(t, {
+    extend: (app) => {
+      app.post('/bye', { onRequest: app.authenticate }, async (_request, reply) => { await reply.logout(); return 'bye' })
+      app.post('/bye-all', { onRequest: app.authenticate }, async (_request, reply) => { await reply.logout({ all: true }); return 'bye' })
+      app.post('/bye-unguarded', async (_request, reply) => { await reply.logout(); return 'bye' })
+    }
+  })
+  const post = async (url: string, headers: Record<string, string>) => await node.app.inject({ method: 'POST', url, headers })
+  const [first, second, third] = [await node.login(), await node.login(), await node.login()]
+  t.equal((await post('/bye', { authorization: first.authorization })).headers['set-cookie'], cleared)
+  t.equal((await node.refresh(first)).statusCode, 401)
+  t.equal(await count(node), 2)
+  await post('/bye-unguarded', { cookie: second.cookie })
+  t.equal(await count(node), 1)
+  await node.login()
+  await post('/bye-all', { authorization: first.authorization })
+  t.equal(await count(node), 0, 'a request that was let in speaks for its user')
+  t.equal((await node.refresh(third)).statusCode, 401)
+})
+
+t.test('a refresh in flight does not bring back what a logout ends', async (t) => {
+  const node = await build(t, {
+    claims: async () => {
+      await node.logout(client)
+      return { role: 'admin' }
+    }
+  })
+  const client = await node.login()
+  t.equal((await node.refresh(client)).json().code, 'REFRESH_TOKEN_INVALID')
+  t.equal(await count(node), 0)
+})
+
+t.test('of several cookies each names a session to end', async (t) => {
+  const node = await build(t)
+  const [one, two] = [await node.login(), await node.login()]
+  await node.logout({ cookie: `${one.cookie}; ${two.cookie}` })
+  t.equal(await count(node), 0)
+})

@@ -1,0 +1,148 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import fastifyRedis from '@fastify/redis'
+import authPlugin, { MemoryStore } from '../lib/index'
+import { secret } from './app'
+import { redisFor } from './servers/redis'
+
+const store = new MemoryStore()
+
+async function register (options: unknown): Promise<Error | undefined> {
+  const app = Fastify()
+  try {
+    await app.register(authPlugin, options as never)
+    return undefined
+  } catch (error) {
+    return error as Error
+  } finally {
+    await app.close()
+  }
+}
+
+t.test('a wrong option is named, with what was given and what is allowed', async (t) => {
+  const wrong: Array<[object, RegExp]> = [
+    [{ secrets: 'x' }, /option secrets is unknown; allowed: secret, redis, store/],
+    [{ accessToken: { lifetme: 1 } }, /option accessToken\.lifetme is unknown; allowed: accessToken\.lifetime/],
+    [{ accessToken: 30 }, /option accessToken is 30; allowed: an object/],
+    [{ accessToken: { lifetime: 'soon' } }, /accessToken\.lifetime is "soon"; allowed: a duration above 0/],
+    [{ accessToken: { lifetime: 0 } }, /accessToken\.lifetime is 0/],
+    [{ accessToken: { lifetime: 0.5 } }, /accessToken\.lifetime is 500 ms; allowed: one second/],
+    [{ accessToken: { lifetime: null } }, /accessToken\.lifetime is null/],
+    [{ accessToken: { issuer: '' } }, /accessToken\.issuer is ""/],
+    [{ accessToken: { audience: [] } }, /accessToken\.audience is \[\]/],
+    [{ accessToken: { audience: ['a', 1] } }, /accessToken\.audience is \["a", 1\]/],
+    [{ refreshToken: { gracePeriod: -1 } }, /refreshToken\.gracePeriod is -1; allowed: a duration of 0 or more/],
+    [{ refreshToken: { absoluteLifetime: '11y' } }, /refreshToken\.absoluteLifetime is "11y"/],
+    [{ refreshToken: { absoluteLifetime: Infinity } }, /refreshToken\.absoluteLifetime is Infinity/],
+    [{ refreshToken: { idleLifetime: '91d' } }, /refreshToken\.idleLifetime is 7862400 s; allowed: up to refreshToken\.absoluteLifetime, 7776000 s/],
+    [{ refreshToken: { paired: 'yes' } }, /refreshToken\.paired is "yes"/],
+    [{ refreshToken: { transports: [] } }, /refreshToken\.transports is \[\]/],
+    [{ refreshToken: { transports: ['cookie', 'cookie'] } }, /refreshToken\.transports/],
+    [{ refreshToken: { transports: ['header'] } }, /refreshToken\.transports is \["header"\]/],
+    [{ refreshToken: { cookie: { maxAge: 1 } } }, /refreshToken\.cookie\.maxAge is unknown/],
+    [{ refreshToken: { cookie: { name: 'a b' } } }, /refreshToken\.cookie\.name is "a b"/],
+    [{ refreshToken: { cookie: { name: '__Host-x' } } }, /cookie\.name is "__Host-x"; allowed: the prefix __Host- only with/],
+    [{ refreshToken: { cookie: { name: '__Host-x', path: '/', domain: 'a.b' } } }, /__Host-/],
+    [{ refreshToken: { cookie: { name: '__Secure-x', secure: false } } }, /__Secure-/],
+    [{ refreshToken: { cookie: { path: 'auth' } } }, /refreshToken\.cookie\.path is "auth"/],
+    [{ refreshToken: { cookie: { sameSite: 'Strict' } } }, /refreshToken\.cookie\.sameSite/],
+    [{ refreshToken: { cookie: { priority: 'max' } } }, /refreshToken\.cookie\.priority/],
+    [{ maxSessions: 0 }, /maxSessions is 0; allowed: an integer of 1 or more, or Infinity/],
+    [{ maxSessions: 1.5 }, /maxSessions is 1\.5/],
+    [{ maxSessions: '5' }, /maxSessions is "5"/],
+    [{ prefix: 'auth' }, /prefix is "auth"; allowed: a path/],
+    [{ prefix: '/:id' }, /prefix is "\/:id"/],
+    [{ routes: { refresh: 'no' } }, /routes\.refresh is "no"/],
+    [{ routes: { jwks: true } }, /routes\.jwks is true; allowed: a ring with a key pair/],
+    [{ trustedOrigins: 'https://a.b' }, /trustedOrigins is "https:\/\/a\.b"; allowed: an array of origins/],
+    [{ trustedOrigins: ['https://a.b/'] }, /trustedOrigins is \["https:\/\/a\.b\/"\]/],
+    [{ trustedOrigins: ['*'] }, /trustedOrigins/],
+    [{ storeTimeout: 0 }, /storeTimeout is 0/],
+    [{ claims: {} }, /claims is an object; allowed: a function/],
+    [{ onReuse: 'log' }, /onReuse is "log"/],
+    [{ revocation: true }, /revocation is true; allowed: 'none' or 'push'/],
+    [{ store: {} }, /store is an object; allowed: a Store/],
+    [{ store, redis: { evalsha () {} } }, /store is given beside redis/],
+    [{ store: undefined, redis: 'redis://localhost' }, /redis is "redis:\/\/localhost"/],
+    [{ store: undefined }, /store is missing.*register @fastify\/redis first, pass redis.*or pass store/],
+    [{ store: { now () {}, create () {}, find () {}, list () {}, rotate () {}, end () {}, endAll () {} }, revocation: 'push' }, /revocation is 'push'; allowed: 'none' with a store that has no listen/],
+    [{ prefix: 'x'.repeat(100) }, /prefix is "x{60}…"/],
+    [{ claims: undefined, onReuse: () => {}, prefix: () => {} }, /prefix is a function/]
+  ]
+  for (const [options, message] of wrong) {
+    const error = await register({ secret, store, ...options })
+    t.match(error, { code: 'INVALID_OPTION', message }, String(message))
+  }
+})
+
+t.test('a wrong secret is refused without being named', async (t) => {
+  for (const wrong of [undefined, null, '', 'hunter2', 5, Buffer.from('hunter2'), {}, [], ['hunter2'], [secret, 'hunter2']]) {
+    const error = await register({ secret: wrong, store })
+    t.match(error, { code: 'INVALID_OPTION', message: /secret/ })
+    t.notMatch(error?.message, /hunter2/)
+  }
+})
+
+t.test('the objects of the caller are never changed', async (t) => {
+  const freeze = <T extends object>(given: T): T => {
+    for (const member of Object.values(given)) if (typeof member === 'object' && member !== null && !(member instanceof MemoryStore)) freeze(member)
+    return Object.freeze(given)
+  }
+  const options = freeze({
+    secret: [secret],
+    store,
+    accessToken: { lifetime: 60, issuer: 'a', audience: ['b'] },
+    refreshToken: { transports: ['body', 'cookie'], cookie: { path: '/', secure: true } },
+    routes: { refresh: { config: { a: 1 } }, logout: { config: {} } },
+    trustedOrigins: ['https://a.b']
+  })
+  t.equal(await register(options), undefined)
+})
+
+t.test('a route can be left out, or given options of its own', async (t) => {
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  const seen: unknown[] = []
+  await app.register(authPlugin, {
+    secret,
+    store,
+    prefix: '/session',
+    routes: { refresh: false, logout: { config: { tag: 'mine' } as object, onRequest: async (request) => { seen.push(request.routeOptions.config) } } }
+  })
+  t.equal((await app.inject({ method: 'POST', url: '/session/refresh' })).statusCode, 404)
+  t.equal((await app.inject({ method: 'POST', url: '/session/logout' })).statusCode, 204)
+  t.match(seen, [{ tag: 'mine' }])
+})
+
+t.test('a defaulted idle lifetime is capped by the absolute one', async (t) => {
+  t.equal(await register({ secret, store, refreshToken: { absoluteLifetime: '1d' } }), undefined)
+})
+
+t.test('the client of @fastify/redis is found', async (t) => {
+  const server = await redisFor(t)
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  await app.register(fastifyRedis, { path: server.path })
+  await app.register(authPlugin, { secret })
+  app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
+  t.equal((await app.inject({ method: 'POST', url: '/login' })).statusCode, 200)
+  t.equal((await server.client().keys('*')).length, 1)
+})
+
+t.test('it starts while Redis is down, says so, and never closes the client', async (t) => {
+  const server = await redisFor(t)
+  await server.kill()
+  const client = server.client()
+  const lines: string[] = []
+  const app = Fastify({ logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } })
+  await app.register(authPlugin, { secret, redis: client, storeTimeout: 0.05 })
+  app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
+  await app.ready()
+  t.match(lines.join(''), /the store of sessions is not available yet/)
+  t.equal((await app.inject({ method: 'POST', url: '/login' })).statusCode, 503)
+  await server.start()
+  await client.ping()
+  t.equal((await app.inject({ method: 'POST', url: '/login' })).statusCode, 200, 'service resumes by itself')
+  await app.close()
+  t.equal(await client.ping(), 'PONG')
+})
