@@ -56,7 +56,7 @@ export interface Ending {
 /** What a node wants to hear of sessions that others end. */
 export interface Listener {
   ended: (sid: string) => void
-  /** Cut off: endings may be missed from now on. */
+  /** Cut off: endings may be missed from now on. Told again whenever an attempt to come back fails. */
   lost: (reason: Error) => void
   /** Listening again: every ending from now on will be heard. */
   listening: () => void

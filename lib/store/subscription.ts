@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Listener } from './store'
 
-/** A connection of our own, on which one channel is heard. */
+/** A connection of our own, on which channels are heard. */
 interface Subscriber {
   connect: () => Promise<unknown>
-  subscribe: (channel: string) => Promise<unknown>
+  subscribe: (...channels: string[]) => Promise<unknown>
   disconnect: () => void
   on: (event: string, listener: (...args: never[]) => void) => unknown
 }
@@ -12,63 +12,86 @@ interface Subscriber {
 export interface Publisher {
   publish: (channel: string, message: string) => Promise<unknown>
   duplicate: (...args: never[]) => unknown
-  nodes?: (role: 'all') => Publisher[]
+  nodes?: (role: 'all' | 'master') => Publisher[]
 }
 
 const heartbeatEvery = 1_000
 const retryAfter = 250
+/** The longest that one attempt to connect may take, in ms. */
+const patience = 2_000
+
+const ownOptions = { lazyConnect: true, enableReadyCheck: true, retryStrategy: null, autoResubscribe: false, disconnectTimeout: 0 }
 
 /**
  * Hears, on a connection of its own, which sessions end. A node of a Cluster hears what any of them publishes.
- * A heartbeat through the same channel shows that it still does: a silent gap in it counts as being cut off.
+ * A heartbeat goes the way of the news, through every master: one that does not come back counts as being cut off,
+ * and before the first has come back there is no trust.
  */
 export function subscribe (client: Publisher, channel: string, listener: Listener): () => void {
-  const heartbeat = `#${randomUUID()}`
-  let closed = false
-  let subscriber: Subscriber | undefined
+  let current: Subscriber | undefined
   let timer: NodeJS.Timeout | undefined
-  let heard = false
+  let listening = false
+  let missing = new Set<string>()
+  let refusal: Error | undefined
 
-  const beat = (): void => {
-    if (!heard) return cutOff(new Error('no heartbeat came through'))
-    heard = false
-    client.publish(channel, heartbeat).catch(() => {})
-    timer = setTimeout(beat, heartbeatEvery).unref()
+  const after = (ms: number, proceed: () => void): void => {
+    clearTimeout(timer)
+    timer = setTimeout(proceed, ms).unref()
   }
 
   const cutOff = (reason: Error): void => {
-    if (closed || subscriber === undefined) return
-    clearTimeout(timer)
-    subscriber.disconnect()
-    subscriber = undefined
+    current?.disconnect()
+    current = undefined
+    listening = false
+    after(retryAfter, open)
     listener.lost(reason)
-    timer = setTimeout(open, retryAfter).unref()
   }
 
   const open = (): void => {
-    const nodes = client.nodes?.('all')
-    const source = nodes === undefined ? client : nodes[Math.floor(Math.random() * nodes.length)] ?? client
-    const own = (source.duplicate as (options: object) => Subscriber)({ lazyConnect: true, enableReadyCheck: true, retryStrategy: null, autoResubscribe: false })
-    subscriber = own
-    const fail = (reason: Error): void => { if (subscriber === own) cutOff(reason) }
+    const nodes = client.nodes?.('all') ?? [client]
+    const source = nodes[Math.floor(Math.random() * nodes.length)]
+    if (source === undefined) return cutOff(new Error('no node of the cluster is known'))
+    const own = (source.duplicate as (options: object) => Subscriber)(ownOptions)
+    const echo = `${channel}:${randomUUID()}`
+    current = own
+    const whileCurrent = <T>(act: (given: T) => void) => (given: T): void => { if (current === own) act(given) }
+    const fail = whileCurrent(cutOff)
+
+    const beat = (): void => {
+      const masters = client.nodes?.('master') ?? [client]
+      refusal = undefined
+      missing = new Set(masters.map(() => randomUUID()))
+      for (const [i, message] of [...missing].entries()) {
+        masters[i]?.publish(echo, message).catch((error: Error) => { refusal = error })
+      }
+      // A process that was busy for that long reads what has arrived meanwhile before it judges.
+      after(heartbeatEvery, () => setImmediate(whileCurrent(judge)))
+    }
+    const judge = (): void => {
+      if (missing.size > 0 || !listening) return cutOff(refusal ?? new Error('no heartbeat came through'))
+      beat()
+    }
+    const hear = (message: string): void => {
+      missing.delete(message)
+      if (missing.size > 0 || listening) return
+      listening = true
+      listener.listening()
+    }
+
     own.on('error', fail)
     own.on('close', () => fail(new Error('the connection closed')))
-    own.on('message', (_channel: string, message: string) => {
-      if (!message.startsWith('#')) return listener.ended(message)
-      if (message === heartbeat) heard = true
+    own.on('message', (from: string, message: string) => {
+      if (from === channel) listener.ended(message)
+      else whileCurrent(hear)(message)
     })
-    own.connect().then(async () => await own.subscribe(channel)).then(() => {
-      if (subscriber !== own) return
-      listener.listening()
-      heard = true
-      beat()
-    }, fail)
+    after(patience, () => fail(new Error('no connection in time')))
+    own.connect().then(async () => await own.subscribe(channel, echo)).then(whileCurrent(beat)).catch(fail)
   }
 
   open()
   return () => {
-    closed = true
     clearTimeout(timer)
-    subscriber?.disconnect()
+    current?.disconnect()
+    current = undefined
   }
 }
