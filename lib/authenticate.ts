@@ -51,7 +51,7 @@ export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) 
     try {
       const claims = verify(request)
       if (claims instanceof Promise) {
-        claims.then((claims) => { admit(request, claims); done() }).catch(done)
+        claims.then((claims) => { admit(request, claims); done() }, done)
         return
       }
       admit(request, claims)
@@ -70,7 +70,10 @@ export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) 
         'www-authenticate': `Bearer error="insufficient_user_authentication", error_description="A more recent login is required", max_age=${seconds}`
       })
     }
-    if (live && await ask(async (store, within) => await store.find(tagOf(claims.sub), claims.sid, within)) === undefined) throw revoked()
+    if (live && await ask(async (store, within) => await store.find(tagOf(claims.sub), claims.sid, within)) === undefined) {
+      watch.ended(claims.sid)
+      throw revoked()
+    }
     admit(request, claims)
     return claims
   }

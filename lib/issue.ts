@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Context } from './context'
-import { sidOf, type RefreshToken } from './refresh-token'
+import type { RefreshToken } from './refresh-token'
 import { contentOf } from './session'
 import type { SessionRecord } from './store/store'
 import { writeCookie } from './transport'
@@ -16,11 +16,10 @@ export interface TokenResponse {
 }
 
 /** Issues both tokens of the session's present generation, each by its own way. */
-export function issue ({ settings, accessTokens, refreshTokens, now, watch }: Context, reply: FastifyReply, record: SessionRecord, token: Pick<RefreshToken, 'key' | 'tag' | 'via'>): TokenResponse {
+export function issue ({ settings, accessTokens, refreshTokens, now }: Context, reply: FastifyReply, record: SessionRecord, token: Pick<RefreshToken, 'key' | 'tag' | 'via'>): TokenResponse {
   const time = now()
   const access = accessTokens.sign(record, time)
   const refresh = refreshTokens.sign(token, record)
-  watch.alive(sidOf(token.key))
   reply.header('cache-control', 'no-store')
   const response: TokenResponse = { access_token: access.token, token_type: 'Bearer', expires_in: access.expiresIn }
   if (token.via === 'body') return { ...response, refresh_token: refresh }

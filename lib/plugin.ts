@@ -23,7 +23,7 @@ export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOpt
 
   const now = () => store.now() ?? Date.now()
   const ask = createAsk(store, storeTimeout)
-  const watch = push ? createWatch(store, ask, accessToken.lifetime, log) : noWatch
+  const watch = push ? createWatch(ask, accessToken.lifetime, now, log) : noWatch
   const signers = await prepareJwt(fastify, settings)
   const accessTokens = createAccessTokens(signers.access, settings, now)
   const refreshTokens = createRefreshTokens(signers.refresh)
@@ -49,7 +49,10 @@ export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOpt
     request.user ??= null as never
     done()
   })
-  fastify.addHook('onReady', async () => { await openStore(ask, log) })
+  fastify.addHook('onReady', async () => {
+    await openStore(ask, log)
+    await watch.open()
+  })
   fastify.addHook('onClose', async () => { watch.close() })
   await registerRoutes(fastify, context)
 }, { fastify: '5.x', name: 'fastify-jwt-sessions' })
