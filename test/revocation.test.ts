@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto'
+import Redis5 from 'ioredis5'
+import { Redis as Valkey } from 'iovalkey'
+import t from 'tap'
+import authPlugin, { MemoryStore, RedisStore, type AuthPluginOptions } from '../lib/index'
+import { build, minute, second, type Client, type TestApp } from './app'
+import { observe } from './events'
+import { clusterFor } from './servers/cluster'
+import { monitor } from './servers/monitor'
+import { proxyFor } from './servers/proxy'
+import { redisFor, type RedisServer } from './servers/redis'
+import { until } from './servers/until'
+
+type Test = InstanceType<typeof import('tap').Test>
+type Options = Partial<AuthPluginOptions>
+
+const push = { revocation: 'push' } as const
+
+/** Waits until this node refuses the client's access token because its session is over. */
+async function refused (node: TestApp, client: Client): Promise<void> {
+  await until('the ended session to be refused', async () => (await node.me(client)).json().code === 'SESSION_REVOKED', 5_000)
+}
+
+/** A node whose log can be read, with its messages and levels. */
+async function logged (t: Test, options: Options): Promise<TestApp & { lines: () => Array<{ level: number, msg: string, reason?: string }> }> {
+  const lines: string[] = []
+  const node = await build(t, { ...options, ...push, server: { logger: { stream: { write: (line: string) => { lines.push(line) } } } } })
+  return { ...node, lines: () => lines.map((line) => JSON.parse(line)) }
+}
+
+const endings: Record<string, (nodes: { a: TestApp, client: Client, sub: string, sid: string }) => Promise<unknown>> = {
+  'the logout route': async ({ a, client }) => await a.logout(client),
+  'the logout route, for all': async ({ a, client }) => await a.logout(client, { payload: { all: true } }),
+  revoke: async ({ a, sub, sid }) => await a.app.sessions.revoke(sub, sid),
+  revokeAll: async ({ a, sub }) => await a.app.sessions.revokeAll(sub),
+  'a login above maxSessions': async ({ a, sub }) => { for (let i = 0; i < 3; i++) await a.login({ sub }) },
+  'a reuse': async ({ a, client }) => {
+    for (const cookie of [client.cookie, client.cookie]) await a.refresh({ cookie })
+  },
+  'a claims hook that denies': async ({ a, client, sub }) => {
+    denied.add(sub)
+    await a.refresh(client)
+  }
+}
+const denied = new Set<string>()
+const claims: AuthPluginOptions['claims'] = (session) => denied.has(session.sub) ? null : {}
+
+/** What push promises on every backend; `options` makes those of one more node. */
+function battery (t: Test, name: string, options: () => Options): void {
+  t.test(name, async (t) => {
+    const more = { ...push, claims, maxSessions: 3, refreshToken: { gracePeriod: 0 } }
+    const a = await build(t, { ...options(), ...more })
+    const b = await build(t, { ...options(), ...more })
+
+    for (const [way, end] of Object.entries(endings)) {
+      t.test(`a session that ${way} ends on one node is refused by both`, async (t) => {
+        const sub = randomUUID()
+        const client = await a.login({ sub })
+        const { sid } = (await b.me(client)).json()
+        t.ok(sid)
+        await end({ a, client, sub, sid })
+        t.match((await a.me(client)).json(), { statusCode: 401, code: 'SESSION_REVOKED' }, 'at once where it ended')
+        await refused(b, client)
+        t.match((await b.me(client)).headers, { 'www-authenticate': /^Bearer error="invalid_token", error_description=/ })
+      })
+    }
+
+    t.test('a node that starts later refuses what ended before, and lets in what lives', async (t) => {
+      const sub = randomUUID()
+      const [ended, living] = [await a.login({ sub }), await a.login({ sub })]
+      await a.logout(ended)
+      const late = await build(t, { ...options(), ...more })
+      t.match((await late.me(ended)).json(), { code: 'SESSION_REVOKED' })
+      t.equal((await late.me(living)).statusCode, 200)
+    })
+  })
+}
+
+t.test('endings are pushed to every node', async (t) => {
+  const memory = new MemoryStore()
+  battery(t, 'in memory', () => ({ store: memory }))
+  const server = await redisFor(t)
+  battery(t, 'on Redis', () => ({ redis: server.client() }))
+  const cluster = await clusterFor(t)
+  battery(t, 'on Redis Cluster', () => ({ redis: cluster.client() as never }))
+})
+
+t.test('endings are pushed whatever the client', async (t) => {
+  const server = await redisFor(t, { args: ['--requirepass', 'a password'] })
+  const { path } = server
+  const password = 'a password'
+  const clients: Record<string, Options> = {
+    'ioredis 5': { redis: server.track(new Redis5({ path, password })) },
+    iovalkey: { redis: server.track(new Valkey({ path, password })) },
+    'a client with a keyPrefix': { redis: server.client({ password, keyPrefix: 'mine:' }) },
+    'a client that sleeps until it is needed': { redis: server.client({ password, lazyConnect: true }) },
+    'a client without an offline queue': { redis: server.client({ password, enableOfflineQueue: false }) },
+    'a store with a prefix': { store: new RedisStore(server.client({ password }), { prefix: 'app:' }) }
+  }
+  for (const [name, options] of Object.entries(clients)) {
+    t.test(name, async (t) => {
+      const [a, b] = [await build(t, { ...options, ...push }), await build(t, { ...options, ...push })]
+      const client = await a.login()
+      t.equal((await b.me(client)).statusCode, 200)
+      await a.logout(client)
+      await refused(b, client)
+    })
+  }
+})
+
+t.test('no request asks the store, but the first of a session on a node', async (t) => {
+  const server = await redisFor(t)
+  const [a, b] = [await build(t, { redis: server.client(), ...push }), await build(t, { redis: server.client(), ...push })]
+  const client = await a.login()
+  const seen = await monitor(server)
+  const commands = async () => (await seen.flush()).map(([name]) => name).filter((name) => name !== 'publish')
+
+  await Promise.all(Array.from({ length: 20 }, async () => await b.me(client)))
+  t.strictSame(await commands(), ['evalsha'], 'requests in parallel share the question')
+  for (let i = 0; i < 50; i++) t.equal((await b.me(client)).statusCode, 200)
+  t.strictSame(await commands(), [])
+  await a.logout(client)
+  await refused(b, client)
+  await commands()
+  for (let i = 0; i < 50; i++) t.equal((await b.me(client)).statusCode, 401)
+  t.strictSame(await commands(), [])
+})
+
+t.test('without push an access token lives out its lifetime, and a request asks nobody', async (t) => {
+  const server = await redisFor(t)
+  const { login, logout, me } = await build(t, { redis: server.client() })
+  const client = await login()
+  await logout(client)
+  const seen = await monitor(server)
+  t.equal((await me(client)).statusCode, 200)
+  t.strictSame(await seen.flush(), [])
+  t.equal(await server.client().pubsub('NUMSUB', 'jwt:ended').then(([, subscribers]) => subscribers), 0)
+})
+
+/** Two nodes: `a` reaches the server, `b` through a proxy that can be spoilt. */
+async function apart (t: Test) {
+  const server = await redisFor(t)
+  const proxy = await proxyFor(t, server)
+  const a = await build(t, { redis: server.client(), ...push })
+  const b = await logged(t, { redis: server.client({ path: proxy.path }), storeTimeout: 0.2 })
+  const events = observe(t)
+  const [before, during, living] = [await a.login(), await a.login(), await a.login()]
+  for (const client of [before, during, living]) t.equal((await b.me(client)).statusCode, 200)
+  await a.logout(before)
+  await refused(b, before)
+  const told = async (reason: RegExp) => await until('the node to say that it is cut off', () =>
+    events().some(([name, { error }]) => name === 'store-error' && reason.test(error?.message ?? '')))
+
+  return {
+    server,
+    proxy,
+    b,
+    told,
+    /** Ends a session that `b` cannot hear of, and checks what it does meanwhile. */
+    meanwhile: async () => {
+      await a.logout(during)
+      t.equal((await b.me(during)).statusCode, 200, 'what it has not heard of passes')
+      t.equal((await b.me(living)).statusCode, 200)
+      t.match((await b.me(before)).json(), { code: 'SESSION_REVOKED' }, 'what it knows to have ended stays refused')
+    },
+    caughtUp: async () => {
+      await refused(b, during)
+      t.equal((await b.me(living)).statusCode, 200)
+      t.match((await b.me(before)).json(), { code: 'SESSION_REVOKED' })
+    }
+  }
+}
+
+t.test('a node whose connections are refused says so, once in its log, and catches up', async (t) => {
+  const { proxy, b, told, meanwhile, caughtUp } = await apart(t)
+  const events = observe(t)
+  await proxy.close()
+  await told(/closed|ECONN|ENOENT/)
+  await meanwhile()
+  await until('several attempts to fail', () => events().filter(([name]) => name === 'store-error').length > 2)
+  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /cut off/ }], 'one line, however many attempts')
+  await proxy.open()
+  await caughtUp()
+  t.equal(b.lines().filter(({ msg }) => msg === 'listening for ended sessions').length, 2)
+  t.notOk(b.lines().some(({ msg }) => /jwt:|eyJ/.test(msg)))
+})
+
+t.test('a node that news silently fails to reach notices by the heartbeat, and catches up', async (t) => {
+  const { proxy, told, meanwhile, caughtUp } = await apart(t)
+  proxy.replies = 'swallow'
+  await meanwhile()
+  await told(/no heartbeat came through/)
+  proxy.heal()
+  await caughtUp()
+})
+
