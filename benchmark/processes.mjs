@@ -10,7 +10,7 @@ const taskset = existsSync('/usr/bin/taskset')
 
 /** Starts a module on one core, where the system can pin; answers the child once it has sent its first message. */
 export function start (core, file, ...args) {
-  const pinned = taskset ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath] } : {}
+  const pinned = taskset ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...process.execArgv] } : {}
   const child = fork(new URL(file, import.meta.url), args.map(String), pinned)
   child.once('exit', (code) => { if (code) throw new Error(`${file} ${args.join(' ')} ended with ${code}`) })
   return child

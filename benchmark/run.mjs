@@ -52,7 +52,7 @@ const samples = []
 for (const load of chosen) {
   const field = pairs.filter(({ contender }) => contender[takesPart[load]])
     .sort((a, b) => (b.name === reference) - (a.name === reference))
-  for (const { generator } of field) await ask(generator, { load, ms: time.warmUp })
+  for (const { generator } of field) await ask(generator, { load, ms: time.warmUp, warmUp: true })
   for (let pass = 0; pass < time.passes; pass++) {
     let bare
     for (const pair of field) {

@@ -1,0 +1,31 @@
+// fastify-jwt-sessions as its README has it.
+import { Redis } from 'ioredis'
+import { generateKeyPairSync } from 'node:crypto'
+import authPlugin, { RedisStore } from '../../dist/index.mjs'
+import { secret, serve } from '../serve.mjs'
+
+const pair = (type, options) => {
+  const { privateKey, publicKey } = generateKeyPairSync(type, options)
+  return { private: privateKey, public: publicKey }
+}
+const device = 'Firefox on Linux x64' // 20 characters
+
+const start = (makeSecret, { live = false, ...options } = {}) => (port) => serve(async (app) => {
+  const store = new RedisStore(new Redis({ port }), { prefix: `ours:${process.pid}:` })
+  await app.register(authPlugin, { secret: makeSecret(), store, ...options })
+  const guard = live ? { preHandler: (request) => request.authenticate({ live }) } : { onRequest: app.authenticate }
+  app.post('/login', async (request, reply) => reply.login({ sub: request.body.sub }, { device }))
+  app.get('/me', guard, async (request) => ({ sub: request.user.sub }))
+})
+
+const access = { authenticate: 'bearer' }
+const all = { login: true, authenticate: 'bearer', refresh: 'refresh' }
+
+export const contenders = {
+  'ours HS256': { start: start(() => secret), ...all },
+  'ours EdDSA': { start: start(() => pair('ed25519')), ...all },
+  'ours ES256': { start: start(() => pair('ec', { namedCurve: 'P-256' })), ...access },
+  'ours RS256': { start: start(() => pair('rsa', { modulusLength: 2048 })), ...access },
+  'ours HS256, push': { start: start(() => secret, { revocation: 'push' }), ...all },
+  'ours HS256, live': { start: start(() => secret, { live: true }), ...access }
+}
