@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
 import Redis5 from 'ioredis5'
 import { Redis as Valkey } from 'iovalkey'
 import t from 'tap'
-import authPlugin, { MemoryStore, RedisStore, type AuthPluginOptions } from '../lib/index'
-import { build, minute, second, type Client, type TestApp } from './app'
+import { MemoryStore, RedisStore, type AuthPluginOptions, type Store } from '../lib/index'
+import { createWatch } from '../lib/revocation'
+import { createAsk } from '../lib/store/ask'
+import type { Listener } from '../lib/store/store'
+import { TestClock, build, minute, second, type Client, type TestApp } from './app'
 import { observe } from './events'
 import { clusterFor } from './servers/cluster'
 import { monitor } from './servers/monitor'
 import { proxyFor } from './servers/proxy'
-import { redisFor, type RedisServer } from './servers/redis'
+import { redisFor } from './servers/redis'
 import { until } from './servers/until'
 
 type Test = InstanceType<typeof import('tap').Test>
@@ -138,8 +142,8 @@ t.test('without push an access token lives out its lifetime, and a request asks 
 })
 
 /** Two nodes: `a` reaches the server, `b` through a proxy that can be spoilt. */
-async function apart (t: Test) {
-  const server = await redisFor(t)
+async function apart (t: Test, args: string[] = []) {
+  const server = await redisFor(t, { args })
   const proxy = await proxyFor(t, server)
   const a = await build(t, { redis: server.client(), ...push })
   const b = await logged(t, { redis: server.client({ path: proxy.path }), storeTimeout: 0.2 })
@@ -151,11 +155,15 @@ async function apart (t: Test) {
   const told = async (reason: RegExp) => await until('the node to say that it is cut off', () =>
     events().some(([name, { error }]) => name === 'store-error' && reason.test(error?.message ?? '')))
 
+  const listened = async (times: number) => await until(`it to listen for the ${times}. time`, () =>
+    b.lines().filter(({ msg }) => msg === 'listening for ended sessions').length >= times)
+
   return {
     server,
     proxy,
     b,
     told,
+    listened,
     /** Ends a session that `b` cannot hear of, and checks what it does meanwhile. */
     meanwhile: async () => {
       await a.logout(during)
@@ -194,3 +202,185 @@ t.test('a node that news silently fails to reach notices by the heartbeat, and c
   await caughtUp()
 })
 
+t.test('a server that stands still is noticed by the heartbeat, and heard again once it goes on', async (t) => {
+  const { server, told, meanwhile, caughtUp, listened, proxy } = await apart(t)
+  await server.pause()
+  await told(/no heartbeat came through/)
+  await told(/no connection in time/)
+  await server.resume()
+  await listened(2)
+  await proxy.close()
+  await meanwhile()
+  await proxy.open()
+  await caughtUp()
+})
+
+t.test('a connection that the server kills is replaced', async (t) => {
+  const { server, told, listened, meanwhile, caughtUp, proxy } = await apart(t)
+  await server.client().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await told(/closed/)
+  await listened(2)
+  await server.client().call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await proxy.close()
+  await meanwhile()
+  await proxy.open()
+  await caughtUp()
+})
+
+t.test('a server that was started anew is heard again', async (t) => {
+  const { server, meanwhile, caughtUp, proxy, told } = await apart(t, ['--appendonly', 'yes', '--appendfsync', 'always'])
+  await proxy.close()
+  await told(/closed|ECONN|ENOENT/)
+  await meanwhile()
+  await server.restart()
+  await proxy.open()
+  await caughtUp()
+})
+
+t.test('a node that starts while the store is down says so, lets good tokens pass, and listens as soon as it can', async (t) => {
+  const server = await redisFor(t, { args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+  const a = await build(t, { redis: server.client(), ...push })
+  const [ended, living] = [await a.login(), await a.login()]
+  await a.logout(ended)
+  await server.end()
+  const events = observe(t)
+  const b = await logged(t, { redis: server.client(), storeTimeout: 0.1 })
+  t.ok(events().some(([name]) => name === 'store-error'))
+  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /cut off/ }])
+  t.equal((await b.me(ended)).statusCode, 200)
+  await server.start()
+  await refused(b, ended)
+  t.equal((await b.me(living)).statusCode, 200)
+})
+
+t.test('a node that the server leaves without an answer starts within the time it has for the store', async (t) => {
+  const server = await redisFor(t)
+  const redis = server.client()
+  await redis.ping()
+  await server.pause()
+  const start = performance.now()
+  const node = await logged(t, { redis, storeTimeout: 0.1 })
+  t.ok(performance.now() - start < 2 * second)
+  t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /cut off/, reason: 'no answer within 100 ms' }])
+  await server.resume()
+  await until('it to listen', () => node.lines().some(({ msg }) => msg === 'listening for ended sessions'))
+})
+
+t.test('where the server forbids the channel, the log says so', async (t) => {
+  const server = await redisFor(t)
+  await server.client().acl('SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', 'resetchannels')
+  await server.client().acl('SETUSER', 'mute', 'on', '>secret', '~*', '&*', '+@all', '-publish')
+  for (const [username, reason] of [['deaf', /channel/], ['mute', /publish/]] as const) {
+    const node = await logged(t, { redis: server.client({ username, password: 'secret' }), storeTimeout: 2 })
+    t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /cut off/, reason }])
+    const client = await node.login()
+    await node.logout(client)
+    t.match((await node.me(client)).json(), { code: 'SESSION_REVOKED' }, 'sessions end all the same')
+  }
+})
+
+t.test('a store that does not answer a question lets a good token pass, and is asked again', async (t) => {
+  const server = await redisFor(t)
+  const proxy = await proxyFor(t, server)
+  const a = await build(t, { redis: server.client(), ...push })
+  const client = await a.login()
+  await a.logout(client)
+  const b = await build(t, { redis: server.client({ path: proxy.path }), ...push, storeTimeout: 0.1 })
+  proxy.requests = 'hold'
+  t.equal((await b.me(client)).statusCode, 200)
+  proxy.heal()
+  await refused(b, client)
+})
+
+t.test('a node that is cut off asks the store where the application wants it', async (t) => {
+  let doubtful = 0
+  const doubt = () => { doubtful = Date.now() + 3 * second }
+  channel('fastify-jwt-sessions:store-error').subscribe(doubt)
+  t.teardown(() => channel('fastify-jwt-sessions:store-error').unsubscribe(doubt))
+  const server = await redisFor(t)
+  const a = await build(t, { redis: server.client(), ...push })
+  const redis = server.client()
+  const b = await build(t, {
+    redis,
+    ...push,
+    extend: (app) => { app.get('/guarded', { onRequest: async (request) => { await request.authenticate({ live: Date.now() < doubtful }) } }, () => 'in') }
+  })
+  const [ended, living] = [await a.login(), await a.login()]
+  for (const client of [ended, living]) t.equal((await b.me(client, '/guarded')).statusCode, 200)
+  await server.client().acl('SETUSER', 'default', 'resetchannels')
+  await server.client().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await until('it to say so', () => doubtful > 0)
+  await a.logout(ended)
+  t.equal((await b.me(ended)).statusCode, 200, 'other routes go on as without push')
+  t.match((await b.me(ended, '/guarded')).json(), { code: 'SESSION_REVOKED' })
+  t.match((await b.me(ended)).json(), { code: 'SESSION_REVOKED' }, 'what was found out stays known')
+  t.equal((await b.me(living, '/guarded')).statusCode, 200)
+})
+
+t.test('push on a store that cannot tell of endings is a wrong option', async (t) => {
+  const store = new MemoryStore()
+  await t.rejects(build(t, { ...push, store: Object.assign(Object.create(store), { listen: undefined }) }), { code: 'INVALID_OPTION', message: /revocation/ })
+})
+
+t.test('what a node remembers', async (t) => {
+  const clock = new TestClock()
+  const listeners: Listener[] = []
+  const answers: Array<(session: object | undefined) => void> = []
+  const store = {
+    find: async () => await new Promise((resolve) => { answers.push(resolve) }),
+    listen: (listener: Listener) => { listeners.push(listener); listener.listening(); return () => {} }
+  } as unknown as Store
+  const watch = createWatch(createAsk(store, minute), 30 * minute, clock.now, { info () {}, warn () {} } as never)
+  await watch.open()
+  const [listener] = listeners
+  const answer = async (session?: object) => { answers.shift()?.(session); await new Promise(setImmediate) }
+
+  t.test('an answer that is overtaken by the news is not believed', async (t) => {
+    const asking = watch.hasEnded('overtaken', 'ada')
+    listener?.ended('overtaken')
+    await answer({})
+    t.equal(await asking, true)
+    t.equal(watch.hasEnded('overtaken', 'ada'), true)
+  })
+
+  t.test('an answer from before a gap says nothing about what was missed in it', async (t) => {
+    const asking = watch.hasEnded('across', 'ada')
+    listener?.lost(new Error('gone'))
+    listener?.listening()
+    const again = watch.hasEnded('across', 'ada')
+    await answer({})
+    t.equal(await asking, false)
+    t.ok(watch.hasEnded('across', 'ada') instanceof Promise, 'it is asked about until an answer from after the gap is there')
+    await answer()
+    t.equal(await again, true)
+    t.equal(watch.hasEnded('across', 'ada'), true)
+  })
+
+  t.test('an ended session is forgotten when its access tokens have run out, and asked about should it be met again', async (t) => {
+    listener?.ended('old')
+    clock.pass(10 * minute)
+    listener?.ended('middle')
+    listener?.ended('old')
+    clock.pass(25 * minute)
+    listener?.ended('new')
+    t.equal(watch.hasEnded('old', 'ada'), true, 'heard of twice, kept from the second time')
+    clock.pass(6 * minute)
+    listener?.ended('newer')
+    const asking = watch.hasEnded('old', 'ada')
+    t.ok(asking instanceof Promise)
+    await answer()
+    t.equal(await asking, true)
+  })
+
+  t.test('a living session is asked about once, until there is a gap', async (t) => {
+    const asking = watch.hasEnded('living', 'ada')
+    await answer({})
+    t.equal(await asking, false)
+    t.equal(watch.hasEnded('living', 'ada'), false)
+    listener?.lost(new Error('gone'))
+    t.equal(watch.hasEnded('living', 'ada'), false)
+    listener?.listening()
+    t.ok(watch.hasEnded('living', 'ada') instanceof Promise)
+    await answer({})
+  })
+})
