@@ -1,0 +1,62 @@
+// npm start, then http://localhost:3000. Sessions are in memory, unless REDIS_URL names a Redis.
+import { fileURLToPath } from 'node:url'
+import fastifyRedis from '@fastify/redis'
+import fastifyStatic from '@fastify/static'
+import Fastify from 'fastify'
+import authPlugin, { MemoryStore, RedisStore } from 'fastify-jwt-sessions'
+import { loseResponse, removable, stunts, tellUser } from './stunts.mjs'
+
+const { REDIS_URL, PORT = '3000', ACCESS_TOKEN_LIFETIME = '20s', AUTH_SECRET = 'a secret for a demo, and for nothing else' } = process.env
+const passwords = { ada: 'lovelace', grace: 'hopper' }
+
+const app = Fastify({ logger: { level: 'warn' } })
+
+if (REDIS_URL) await app.register(fastifyRedis, { url: REDIS_URL })
+const store = REDIS_URL ? new RedisStore(app.redis) : new MemoryStore()
+const where = REDIS_URL ? 'in Redis: they outlive a restart of this process' : 'in memory: they end with this process (REDIS_URL=redis://… keeps them)'
+
+await app.register(authPlugin, {
+  secret: AUTH_SECRET,
+  store: removable(store),
+  accessToken: { lifetime: ACCESS_TOKEN_LIFETIME }, // so short that you can watch it run out
+  refreshToken: { gracePeriod: '5s' },
+  revocation: 'push', // logging a device out takes effect at once
+  routes: { refresh: { onSend: loseResponse } },
+  onReuse: ({ sub }) => tellUser(sub, 'A copy of your sign-in was used. We have signed that device out.')
+})
+
+app.post('/login', async (request, reply) => {
+  const { username, password } = request.body
+  // Your own check of a password, a passkey or a single sign-on goes here.
+  if (!Object.hasOwn(passwords, username) || passwords[username] !== password) {
+    return await reply.code(403).send({ message: 'This name and password do not go together.' })
+  }
+  return await reply.login({ sub: username }, { device: nameDevice(request.headers['user-agent']) })
+})
+
+app.get('/me', { onRequest: app.authenticate }, async ({ user, sid }) => ({ name: user.sub, sid }))
+
+app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current }) => {
+  const sessions = await app.sessions.list(user.sub)
+  return sessions.map(({ sid, device, refreshedAt }) => ({ sid, device, refreshedAt, current: sid === current }))
+})
+
+app.delete('/devices/:sid', { onRequest: app.authenticate }, async ({ user, params }, reply) => {
+  return await reply.code(await app.sessions.revoke(user.sub, params.sid) ? 204 : 404).send()
+})
+
+app.get('/where', async () => ({ where }))
+
+const folder = (name) => fileURLToPath(new URL(name, import.meta.url))
+await app.register(fastifyStatic, { root: folder('public') })
+await app.register(fastifyStatic, { root: folder('../../dist/client'), prefix: '/client/', decorateReply: false })
+await app.register(stunts, { passwords })
+
+await app.listen({ port: Number(PORT) })
+console.log(`http://localhost:${app.server.address().port}\nSessions are ${where}.`)
+
+function nameDevice (userAgent = '') {
+  const browser = /(Firefox|Edg|Chrome|Safari)\//.exec(userAgent)?.[1] ?? 'A program'
+  const system = /(Android|iPhone|iPad|Windows|Mac OS|Linux)/.exec(userAgent)?.[1]
+  return system ? `${browser} on ${system}` : browser
+}
