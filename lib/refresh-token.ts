@@ -20,7 +20,7 @@ export interface RefreshTokens {
   sign: (token: Pick<RefreshToken, 'key' | 'tag' | 'via'>, record: SessionRecord) => string
   /** What an authentic token says, expired or not; `undefined` for any other text. */
   recognise: (text: string) => RefreshToken | undefined
-  /** Two characters that tell which key signs now. */
+  /** Four characters that tell which key signs now. */
   readonly signer: string
 }
 
@@ -37,7 +37,7 @@ export function sidOf (key: string): string {
 
 /** Signs and recognises refresh tokens. */
 export function createRefreshTokens (signers: Signers): RefreshTokens {
-  const hint = (kid: string) => kid.slice(0, 2)
+  const hint = (kid: string) => kid.slice(0, 4)
   return {
     signer: hint(signers[0].kid),
     sign: ({ key, tag, via }, { generation, expiresAt, signer }) => {
