@@ -26,7 +26,7 @@ export function readRing (given: unknown): [Key, ...Key[]] {
   const secrets: unknown[] = Array.isArray(given) ? given : [given]
   const [first, ...others] = secrets.map((secret, i) => readKey(secret, Array.isArray(given) ? `secret[${i}]` : 'secret'))
   if (first === undefined) deny('secret', 'an empty array', 'one secret, or several, newest first')
-  if (first.refresh === undefined) deny('secret', 'a public key alone, first in the ring', 'a private key first: the first one signs')
+  if (first.refresh === undefined) deny(Array.isArray(given) ? 'secret[0]' : 'secret', 'a public key alone, first in the ring', 'a private key first: the first one signs')
   const ring: [Key, ...Key[]] = [first, ...others]
   ring.forEach(({ kid }, i) => {
     const twin = ring.findIndex((key) => key.kid === kid)
@@ -40,7 +40,7 @@ function readKey (secret: unknown, path: string): Key {
   if (typeof secret === 'object' && secret !== null && ('private' in secret || 'public' in secret)) {
     return readPair(secret as { private?: unknown, public?: unknown }, path)
   }
-  return deny(path, secret === undefined ? 'missing' : `of type ${secret === null ? 'null' : typeof secret}`, 'a string or Buffer of at least 32 bytes, or { private, public }')
+  return deny(path, secret === undefined ? 'missing' : typeOf(secret), 'a string or Buffer of at least 32 bytes, or { private, public }')
 }
 
 function readSharedSecret (secret: Buffer, path: string): Key {
@@ -49,9 +49,11 @@ function readSharedSecret (secret: Buffer, path: string): Key {
   return { kid: derive(secret, 'kid', 6).toString('base64url'), algorithm: 'HS256', access: secret, refresh: derive(secret, 'refresh token', 32), jwk: undefined }
 }
 
-function readPair (pair: { private?: unknown, public?: unknown }, path: string): Key {
-  const privateKey = pair.private === undefined ? undefined : toKey(pair.private, 'private', `${path}.private`)
-  const publicKey = pair.public === undefined ? undefined : toKey(pair.public, 'public', `${path}.public`)
+function readPair ({ private: privatePart, public: publicPart, ...others }: { private?: unknown, public?: unknown }, path: string): Key {
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) deny(`${path}.${unknown}`, 'unknown', `${path}.private, ${path}.public`)
+  const privateKey = privatePart === undefined ? undefined : toKey(privatePart, 'private', `${path}.private`)
+  const publicKey = publicPart === undefined ? undefined : toKey(publicPart, 'public', `${path}.public`)
   const own = privateKey === undefined ? publicKey : createPublicKey(privateKey)
   if (own === undefined) return deny(path, 'neither a private nor a public key', pairs)
   if (publicKey !== undefined && !publicKey.equals(own)) deny(path, 'a private and a public key that do not match', 'the two halves of one pair')
@@ -74,7 +76,7 @@ function toKey (given: unknown, type: 'private' | 'public', path: string): KeyOb
   if (given instanceof KeyObject) {
     return given.type === type ? given : deny(path, `a ${given.type} key`, `a ${type} key`)
   }
-  if (typeof given !== 'string' && !Buffer.isBuffer(given)) return deny(path, `of type ${typeof given}`, pairs)
+  if (typeof given !== 'string' && !Buffer.isBuffer(given)) return deny(path, typeOf(given), pairs)
   if (type === 'public' && given.includes('PRIVATE KEY')) return deny(path, 'a private key', 'a public key')
   try {
     return type === 'private' ? createPrivateKey(given) : createPublicKey(given)
@@ -82,6 +84,8 @@ function toKey (given: unknown, type: 'private' | 'public', path: string): KeyOb
     return deny(path, `not a readable ${type} key`, pairs)
   }
 }
+
+const typeOf = (given: unknown): string => `of type ${given === null ? 'null' : typeof given}`
 
 function algorithmOf (key: KeyObject, path: string): Algorithm {
   const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
