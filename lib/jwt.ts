@@ -48,10 +48,16 @@ export async function prepareJwt (fastify: FastifyInstance, { ring, accessToken:
       await add(access, key, key.access as fastifyJwt.Secret, 'at+jwt', demanded, ['sub', 'sid', 'iat', 'exp', 'auth_time'])
       if (key.refresh !== undefined) await add(refresh, { kid: key.kid, algorithm: 'HS256' }, key.refresh, 'rt+jwt', {}, ['key', 'tag', 'gen', 'via', 'exp'])
     }
-    // Its functions to read and write cookies work once it has been registered somewhere.
-    await scope.register(fastifyCookie, { hook: false })
   })
+  await loadCookies()
   return { access: access as Signers, refresh: refresh as Signers }
+}
+
+// Its functions to read and write cookies work once it has been registered, which a second time would clash with the
+// application's own registration; that one may be of another copy of it, so it does not do for ours.
+async function loadCookies (): Promise<void> {
+  const nowhere = { decorate () {}, decorateRequest () {}, decorateReply () {}, addHook () {} }
+  await (fastifyCookie as unknown as (instance: object, options: object) => Promise<void>)(nowhere, { hook: false })
 }
 
 /** The signer that a token's header names, if it is on the ring; the token may still be anything. */
