@@ -4,6 +4,8 @@ import { describe, isObject } from './check'
 import { checkOrigin } from './cross-origin'
 import type { Context } from './context'
 import { createLogout } from './logout'
+import { documentRoutes, type RouteDocs } from './openapi'
+import type { RouteExtras } from './options'
 import { createRefresh } from './refresh'
 import { presented } from './transport'
 
@@ -16,12 +18,13 @@ const jwksMaxAge = 300
 export async function registerRoutes (fastify: FastifyInstance, context: Context): Promise<void> {
   const { settings } = context
   const { refresh, logout, jwks } = settings.routes
+  const docs = documentRoutes(settings)
   await fastify.register(async (scope) => {
     acceptEmptyBodies(scope)
-    if (refresh !== undefined) scope.post('/refresh', refresh, createRefresh(context))
+    if (refresh !== undefined) scope.post('/refresh', merge(docs.refresh, refresh), createRefresh(context))
     if (logout !== undefined) {
       const end = createLogout(context)
-      scope.post('/logout', logout, async (request, reply) => {
+      scope.post('/logout', merge(docs.logout, logout), async (request, reply) => {
         const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
         // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
         if (via === 'cookie' && (texts.length > 0 || request.headers.authorization === undefined)) checkOrigin(request, settings.trustedOrigins)
@@ -31,13 +34,15 @@ export async function registerRoutes (fastify: FastifyInstance, context: Context
     }
     if (jwks !== undefined) {
       const keys = settings.ring.flatMap(({ jwk }) => jwk ?? [])
-      scope.get('/jwks.json', jwks, async (_request, reply) => {
+      scope.get('/jwks.json', merge(docs.jwks, jwks), async (_request, reply) => {
         reply.header('cache-control', `public, max-age=${jwksMaxAge}`)
         return { keys }
       })
     }
   }, { prefix: settings.prefix })
 }
+
+const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => ({ ...extras, config: { ...docs.config, ...extras.config } })
 
 // Real clients name any content type on a POST without a body; Fastify by itself answers them 400 and 415.
 function acceptEmptyBodies (scope: FastifyInstance): void {
