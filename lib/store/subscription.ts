@@ -20,6 +20,7 @@ const retryAfter = 250
 /** The longest that one attempt to connect may take, in ms. */
 const patience = 2_000
 
+const nobody = 'no node of the cluster is known'
 const ownOptions = { lazyConnect: true, enableReadyCheck: true, retryStrategy: null, autoResubscribe: false, disconnectTimeout: 0 }
 
 /**
@@ -50,7 +51,7 @@ export function subscribe (client: Publisher, channel: string, listener: Listene
   const open = (): void => {
     const nodes = client.nodes?.('all') ?? [client]
     const source = nodes[Math.floor(Math.random() * nodes.length)]
-    if (source === undefined) return cutOff(new Error('no node of the cluster is known'))
+    if (source === undefined) return cutOff(new Error(nobody))
     const own = (source.duplicate as (options: object) => Subscriber)(ownOptions)
     const echo = `${channel}:${randomUUID()}`
     current = own
@@ -59,6 +60,7 @@ export function subscribe (client: Publisher, channel: string, listener: Listene
 
     const beat = (): void => {
       const masters = client.nodes?.('master') ?? [client]
+      if (masters.length === 0) return cutOff(new Error(nobody))
       refusal = undefined
       missing = new Set(masters.map(() => randomUUID()))
       for (const [i, message] of [...missing].entries()) {
@@ -68,7 +70,7 @@ export function subscribe (client: Publisher, channel: string, listener: Listene
       after(heartbeatEvery, () => setImmediate(whileCurrent(judge)))
     }
     const judge = (): void => {
-      if (missing.size > 0 || !listening) return cutOff(refusal ?? new Error('no heartbeat came through'))
+      if (missing.size > 0) return cutOff(refusal ?? new Error('no heartbeat came through'))
       beat()
     }
     const hear = (message: string): void => {
