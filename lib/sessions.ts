@@ -30,7 +30,7 @@ export function createSessions (context: Context): Sessions {
     },
     revokeAll: async (sub, options) => {
       if (!isName(sub)) return 0
-      const except = options?.except ?? undefined
+      const except = isName(options?.except) ? options.except : undefined
       const ended = await ask(async (store, within) => await store.endAll(tagOf(sub), { except }, within))
       for (const record of ended) announceEnd(context, 'revoke', record)
       return ended.length
