@@ -34,7 +34,8 @@ export interface Content extends Pick<Session, 'sub' | 'device' | 'transport'> {
 
 /** The routing tag of a user: a pseudonym that leads to the hash slot of all their sessions. */
 export function tagOf (sub: string): string {
-  return createHash('sha256').update('fastify-jwt-sessions user ').update(sub).digest('base64url').slice(0, 22)
+  // As UTF-16: in UTF-8 all lone surrogates would become one character, and their users one user.
+  return createHash('sha256').update('fastify-jwt-sessions user ').update(sub, 'utf16le').digest('base64url').slice(0, 22)
 }
 
 // Three lines, for few bytes: flags and sub, device, claims. Escaped as in JSON, no part can contain a line's end.
@@ -49,7 +50,7 @@ export function toText ({ sub, device, transport, remember, extra }: Content): s
 }
 
 /** Reads a record's text back. */
-export function contentOf ({ text }: SessionRecord): Content {
+export function contentOf ({ text }: Pick<SessionRecord, 'text'>): Content {
   const [first = '', device = '', claims = ''] = text.split('\n')
   const flags = Number(first[0])
   return {
