@@ -20,6 +20,8 @@ export interface AccessClaims extends Payload {
 export interface AccessTokens {
   /** Signs the session's access token. `now` in ms; `expiresIn` in seconds. @see RFC 9068 §2 */
   sign: (record: SessionRecord, now: number) => { token: string, expiresIn: number }
+  /** The length of the token of a session with this content, in characters; at most that where it is sure to fit. */
+  measure: (text: string) => number
   /** The claims of a token of ours that lives. @throws ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED */
   verify: (token: string) => AccessClaims
   /** The claims of a token of ours, expired or not; `undefined` where it is none. */
@@ -45,14 +47,24 @@ export function createAccessTokens (signers: Signers, { accessToken: { lifetime 
     return claims
   }
 
+  function sign (record: Pick<SessionRecord, 'sid' | 'text' | 'createdAt' | 'deadline'>, now: number) {
+    const { sub, extra } = contentOf(record)
+    const iat = Math.floor(now / 1000)
+    const exp = Math.min(iat + Math.floor(lifetime / 1000), Math.floor(record.deadline / 1000))
+    const claims = { ...extra, sub, sid: record.sid, iat, exp, auth_time: Math.floor(record.createdAt / 1000) }
+    return { token: signers[0].sign(claims), expiresIn: exp - iat }
+  }
+
+  const lengthOf = (text: string) => sign({ sid: '-'.repeat(22), text, createdAt: 1e12, deadline: 2e12 }, 1e12).token.length
+  const bare = lengthOf('0')
+
   return {
     recognise,
-    sign: (record, now) => {
-      const { sub, extra } = contentOf(record)
-      const iat = Math.floor(now / 1000)
-      const exp = Math.min(iat + Math.floor(lifetime / 1000), Math.floor(record.deadline / 1000))
-      const claims = { ...extra, sub, sid: record.sid, iat, exp, auth_time: Math.floor(record.createdAt / 1000) }
-      return { token: signers[0].sign(claims), expiresIn: exp - iat }
+    sign,
+    measure: (text) => {
+      // Three bytes become four characters; only near the limit is it worth a signature to know exactly.
+      const atMost = bare + 4 * Math.ceil(Buffer.byteLength(text) / 3)
+      return atMost > longestAccessToken ? lengthOf(text) : atMost
     },
     verify: (token) => {
       const claims = recognise(token)

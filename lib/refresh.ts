@@ -92,7 +92,7 @@ export function createRefresh (context: Context) {
     }
     const { extra } = readClaims(claims, invalidClaims)
     const text = toText({ ...contentOf(record), extra })
-    checkSize(context, { sid: record.sid, text }, invalidClaims)
+    checkSize(context, text, invalidClaims)
     return text
   }
 
