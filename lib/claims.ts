@@ -1,4 +1,5 @@
 import { isObject } from './check'
+import { InvalidClaimsError } from './errors'
 
 /** The names that the plugin itself sets in an access token. */
 const reserved = ['sid', 'iat', 'exp', 'nbf', 'auth_time', 'iss', 'aud']
@@ -15,6 +16,17 @@ export function readClaims (given: unknown, complain: (sentence: string) => Erro
   return { sub, extra }
 }
 
+/** Calls the `claims` hook; whatever it throws is no verdict on the client. @throws what it throws, as a 5xx */
+export async function callHook<T> (hook: () => Promise<T>): Promise<T> {
+  try {
+    return await hook()
+  } catch (error) {
+    const { statusCode, status } = Object(error) as { statusCode?: number, status?: number }
+    if (error instanceof Error && (statusCode ?? status ?? 500) >= 500) throw error
+    throw Object.assign(new InvalidClaimsError('the claims hook failed'), { cause: error })
+  }
+}
+
 function isPlain (given: unknown): given is Record<string, unknown> {
   if (!isObject(given)) return false
   const prototype: unknown = Object.getPrototypeOf(given)
@@ -27,9 +39,9 @@ function findForeign (given: unknown, path: string, above: Set<unknown>): string
   if (typeof given === 'number') return Number.isFinite(given) ? undefined : path
   if (!(Array.isArray(given) || isPlain(given)) || above.has(given)) return path
   above.add(given)
-  for (const [name, member] of Object.entries(given)) {
+  for (const [name, member] of Array.isArray(given) ? given.entries() : Object.entries(given)) {
     if (member === undefined && !Array.isArray(given)) continue
-    const culprit = findForeign(member, path === '' ? name : `${path}.${name}`, above)
+    const culprit = findForeign(member, path === '' ? String(name) : `${path}.${name}`, above)
     if (culprit !== undefined) return culprit
   }
   above.delete(given)

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { invalidAccessToken, readBearer } from './access-token'
-import { readClaims } from './claims'
+import { callHook, readClaims } from './claims'
 import type { Context } from './context'
 import { checkOrigin } from './cross-origin'
 import { announceEnd } from './end'
@@ -84,7 +84,7 @@ export function createRefresh (context: Context) {
   }
 
   async function renew (record: SessionRecord, { tag }: RefreshToken, request: FastifyRequest): Promise<string | undefined> {
-    const claims = await settings.claims?.(toSession(record), request)
+    const claims = await callHook(async () => await settings.claims?.(toSession(record), request))
     if (claims === null) {
       const ended = await ask(async (store, within) => await store.end(tag, record.sid, within))
       if (ended !== undefined) announceEnd(context, 'deny', ended)
