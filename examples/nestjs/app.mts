@@ -1,0 +1,62 @@
+// The plugin in a NestJS application on Fastify: a guard, a filter, a controller.
+import 'reflect-metadata'
+import { Body, Catch, Controller, Delete, Get, HttpCode, Injectable, Module, NotFoundException, Param, Post, Req, Res, UnauthorizedException, UseGuards } from '@nestjs/common'
+import type { ArgumentsHost, CanActivate, ExceptionFilter, ExecutionContext } from '@nestjs/common'
+import { BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core'
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import authPlugin, { type AuthPluginOptions } from 'fastify-jwt-sessions'
+
+/** Lets in requests with a good access token. */
+@Injectable()
+export class AuthGuard implements CanActivate {
+  async canActivate (context: ExecutionContext): Promise<boolean> {
+    await context.switchToHttp().getRequest<FastifyRequest>().authenticate()
+    return true
+  }
+}
+
+/** Leaves Fastify's errors to Fastify: Nest by itself drops their `code` and their headers, and so the client's cue to refresh. */
+@Catch()
+export class FastifyErrorFilter extends BaseExceptionFilter implements ExceptionFilter {
+  override catch (error: FastifyError, host: ArgumentsHost): void {
+    if (error.code === undefined || error.statusCode === undefined) return super.catch(error, host)
+    host.switchToHttp().getResponse<FastifyReply>().send(error)
+  }
+}
+
+@Controller()
+export class SessionController {
+  @Post('login')
+  @HttpCode(200)
+  async login (@Body() { username, password }: { username: string, password: string }, @Res({ passthrough: true }) reply: FastifyReply) {
+    // Your own check of a password, a passkey or a single sign-on goes here.
+    if (username !== 'ada' || password !== 'lovelace') throw new UnauthorizedException()
+    return await reply.login({ sub: username })
+  }
+
+  @Get('devices')
+  @UseGuards(AuthGuard)
+  async devices (@Req() { server, user, sid: current }: FastifyRequest) {
+    const sessions = await server.sessions.list((user as { sub: string }).sub)
+    return sessions.map(({ sid, device }) => ({ sid, device, current: sid === current }))
+  }
+
+  @Delete('devices/:sid')
+  @HttpCode(204)
+  @UseGuards(AuthGuard)
+  async end (@Req() { server, user }: FastifyRequest, @Param('sid') sid: string) {
+    if (!await server.sessions.revoke((user as { sub: string }).sub, sid)) throw new NotFoundException()
+  }
+}
+
+@Module({ controllers: [SessionController] })
+export class AppModule {}
+
+/** Builds the application; `await (await createApp(options)).listen(3000)` starts it. */
+export async function createApp (options: AuthPluginOptions): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(), { logger: ['error'] })
+  await app.register(authPlugin, options)
+  app.useGlobalFilters(new FastifyErrorFilter(app.get(HttpAdapterHost).httpAdapter))
+  return app
+}

@@ -1,0 +1,44 @@
+import { chromium, type BrowserContext, type Page } from 'playwright-core'
+
+type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
+
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+/** Launches the browser that the system has, or the one that `CHROMIUM` names; answers a function that makes profiles. */
+export function launch (t: Teardown) {
+  const launched = chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: flags })
+  t.teardown(async () => await (await launched).close())
+  return async (t: Teardown): Promise<BrowserContext> => {
+    const context = await (await launched).newContext()
+    t.teardown(async () => await context.close())
+    return context
+  }
+}
+
+/** Opens a tab on a page of `site.ts`, which puts `auth`, `ask(url)`, `ended` and `passed` into the window. */
+export async function openTab (context: BrowserContext, url: string): Promise<Page> {
+  const page = await context.newPage()
+  await page.goto(url)
+  await until(page, 'window.ask')
+  return page
+}
+
+type Five = [Page, Page, Page, Page, Page]
+
+/** Opens five tabs; the first logs in, the others find the session. */
+export async function openFive (context: BrowserContext, url: string): Promise<Five> {
+  const tabs = await Promise.all(Array.from({ length: 5 }, async () => await openTab(context, url))) as Five
+  await tabs[0].evaluate("auth.login('/login', { sub: 'ada' })")
+  await inAll(tabs, 'auth.restore()')
+  return tabs
+}
+
+/** Evaluates in all tabs at once. */
+export async function inAll<T> (tabs: Page[], expression: string): Promise<T[]> {
+  return await Promise.all(tabs.map(async (tab) => await tab.evaluate<T>(expression)))
+}
+
+/** Resolves when the condition is true in a tab, be it in the background. */
+export async function until (tab: Page, condition: string): Promise<void> {
+  await tab.waitForFunction(condition, undefined, { polling: 20 })
+}
