@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { AccessTokens } from './access-token'
+import type { Durability } from './durability'
 import type { Settings } from './options'
 import type { RefreshTokens } from './refresh-token'
 import type { Watch } from './revocation'
@@ -12,6 +13,7 @@ export interface Context {
   readonly refreshTokens: RefreshTokens
   readonly ask: Ask
   readonly watch: Watch
+  readonly durability: Durability
   readonly log: FastifyBaseLogger
   /** The time in ms since the epoch, by the store's clock where it is known. */
   readonly now: () => number

@@ -33,6 +33,8 @@ export const RefreshTokenInvalidError: Constructor = refusal('REFRESH_TOKEN_INVA
 export const RefreshTokenReusedError: Constructor = refusal('REFRESH_TOKEN_REUSED', 'The refresh token was used before; the session is over', 401)
 /** A page of a foreign origin called one of the two routes. */
 export const CrossOriginRequestError: Constructor = refusal('CROSS_ORIGIN_REQUEST', 'Requests from this origin are not allowed', 403)
+/** Sessions are ended, but not all the replicas that `durability` names have confirmed it in time; asking again asks them again. */
+export const EndingUnconfirmedError: Constructor = refusal('ENDING_UNCONFIRMED', 'The sessions are ended, but replicas have yet to confirm it: try again', 503)
 /** The store did not answer in time, or answered an error. */
 export const StoreUnavailableError: Constructor = refusal('STORE_UNAVAILABLE', 'Sessions are unavailable for the moment, try again', 503)
 

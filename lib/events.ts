@@ -7,6 +7,8 @@ export interface SessionEvent {
   generation?: number
   msSinceRotation?: number
   distance?: number
+  /** How many replicas had confirmed an ending. */
+  replicas?: number
   error?: Error
 }
 
@@ -22,6 +24,7 @@ export const events = {
   deny: open('deny'),
   logout: open('logout'),
   revoke: open('revoke'),
+  unconfirmed: open('unconfirmed'),
   'store-error': open('store-error')
 } as const
 

@@ -16,23 +16,26 @@ interface Named {
   sid: string
 }
 
-/** Makes what `reply.logout` and `POST {prefix}/logout` do: the sessions that a request names end, its cookie goes. */
+/** Makes what `reply.logout` and `POST {prefix}/logout` do: the sessions that a request names end, its cookie goes; `false` where replicas have yet to confirm it. */
 export function createLogout (context: Context) {
-  const { settings, refreshTokens, accessTokens, ask, now } = context
+  const { settings, refreshTokens, accessTokens, ask, durability, now } = context
 
-  return async function logout (request: FastifyRequest, reply: FastifyReply, { all = false }: LogoutOptions = {}): Promise<void> {
+  return async function logout (request: FastifyRequest, reply: FastifyReply, { all = false }: LogoutOptions = {}): Promise<boolean> {
+    let confirmed = true
     for (const { tag, sid } of nameSessions(request)) {
       // A token whose session is over has no say about the user's other sessions; a request that was let in has.
       const witness = request.sid === null ? sid : undefined
       const ended = all
         ? await ask(async (store, within) => await store.endAll(tag, { witness }, within))
-        : [await ask(async (store, within) => await store.end(tag, sid, within))]
+        : [await ask(async (store, within) => await store.end(tag, sid, within)) ?? []].flat()
       for (const record of ended) {
-        if (record !== undefined) announceEnd(context, record.sid === sid ? 'logout' : 'revoke', record)
+        announceEnd(context, record.sid === sid ? 'logout' : 'revoke', record)
       }
+      if (!await durability.confirm(tag, ended)) confirmed = false
     }
     // Only now: where the store could not be asked, nothing is cleared.
     clearCookie(reply, settings.cookie)
+    return confirmed
   }
 
   function nameSessions (request: FastifyRequest): Named[] {

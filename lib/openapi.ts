@@ -17,7 +17,7 @@ export type RouteDocs = Record<'refresh' | 'logout' | 'jwks', { config: object }
  * Documents the plugin's routes for @fastify/swagger. This is no Fastify schema, which would validate and serialise, by whichever
  * compilers the application has set: what the routes take and answer stays the same, documented or not.
  */
-export function documentRoutes ({ refreshToken: { transports, paired }, cookie, claims }: Settings): RouteDocs {
+export function documentRoutes ({ refreshToken: { transports, paired }, cookie, claims, durability }: Settings): RouteDocs {
   const byCookie = transports.includes('cookie')
   const byBody = transports.includes('body')
   const text = { type: 'string' }
@@ -72,7 +72,11 @@ export function documentRoutes ({ refreshToken: { transports, paired }, cookie, 
       description: 'Ends the session that the refresh token names or, without one, the access token, expired or not.',
       security: [...(byCookie ? [{ refreshToken: [] }] : []), { accessToken: [] }, {}],
       body: { type: 'object', properties: { ...properties, all: { type: 'boolean', description: 'Ends all sessions of the user' } } },
-      response: { 204: { type: 'null', description: 'There is no such session any more' }, ...refusals(always) }
+      response: {
+        ...(durability === undefined ? {} : { 202: { type: 'null', description: 'The same, but replicas have yet to confirm it' } }),
+        204: { type: 'null', description: 'There is no such session any more' },
+        ...refusals(always)
+      }
     }),
     jwks: document({
       summary: 'Public keys',

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value } from './check'
+import { readDurability, type DurabilitySettings } from './durability'
 import { readCookie, type CookieOptions, type CookieSettings } from './cookie'
 import type { Duration } from './duration'
 import { readRing, type Key, type Secret } from './keys'
@@ -47,6 +48,8 @@ export interface AuthPluginOptions {
   claims?: ClaimsHook
   onReuse?: ReuseHook
   revocation?: 'none' | 'push'
+  /** Waits until so many replicas have an ending, `timeout` at the longest (0.1 s). */
+  durability?: { replicas: number, timeout?: Duration }
 }
 
 /** The options, normalised: durations in ms, nothing optional that has a default. */
@@ -64,6 +67,7 @@ export interface Settings {
   claims: ClaimsHook | undefined
   onReuse: ReuseHook | undefined
   push: boolean
+  durability: DurabilitySettings | undefined
 }
 
 const minutes = 60_000
@@ -108,7 +112,8 @@ const read = object({
   storeTimeout: duration(500),
   claims: value(isHook<ClaimsHook>, 'a function', undefined),
   onReuse: value(isHook<ReuseHook>, 'a function', undefined),
-  revocation: value(isRevocation, "'none' or 'push'", 'none')
+  revocation: value(isRevocation, "'none' or 'push'", 'none'),
+  durability: readDurability
 })
 
 /** Normalises the options. @throws INVALID_OPTION with a sentence that names the option, what was given and what is allowed */
@@ -128,7 +133,8 @@ export function readOptions (options: AuthPluginOptions, fastify: FastifyInstanc
     prefix: path,
     routes: { refresh: extras(routes.refresh), logout: extras(routes.logout), jwks: extras(routes.jwks) },
     trustedOrigins: new Set(trustedOrigins),
-    push: readRevocation(revocation, store)
+    push: readRevocation(revocation, store),
+    durability: checkDurability(rest.durability, store)
   }
 }
 
@@ -137,6 +143,11 @@ const extras = (given: boolean | RouteExtras): RouteExtras | undefined => given 
 function readRevocation (revocation: 'none' | 'push', store: Store | undefined): boolean {
   if (revocation === 'push' && store !== undefined && store.listen === undefined) deny('revocation', "'push'", "'none' with a store that has no listen()")
   return revocation === 'push'
+}
+
+function checkDurability (durability: DurabilitySettings | undefined, store: Store | undefined): DurabilitySettings | undefined {
+  if (durability !== undefined && store !== undefined && store.replication === undefined) deny('durability', 'given', 'nothing with a store that has no replicas')
+  return durability
 }
 
 function chooseStore (store: Store | undefined, redis: RedisClient | undefined, fastify: FastifyInstance): Store {

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { createAccessTokens } from './access-token'
 import { createAuthenticate } from './authenticate'
 import type { Context } from './context'
+import { createDurability, noDurability } from './durability'
 import { prepareJwt } from './jwt'
 import { createLogin, type LoginClaims, type LoginOptions } from './login'
 import { createLogout, type LogoutOptions } from './logout'
@@ -24,10 +25,11 @@ export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOpt
   const now = () => store.now() ?? Date.now()
   const ask = createAsk(store, storeTimeout)
   const watch = push ? createWatch(ask, accessToken.lifetime, now, log) : noWatch
+  const durability = settings.durability === undefined ? noDurability : createDurability(store, settings.durability)
   const signers = await prepareJwt(fastify, settings)
   const accessTokens = createAccessTokens(signers.access, settings, now)
   const refreshTokens = createRefreshTokens(signers.refresh)
-  const context: Context = { settings, accessTokens, refreshTokens, ask, watch, log, now }
+  const context: Context = { settings, accessTokens, refreshTokens, ask, watch, durability, log, now }
 
   const { authenticate, authenticateRequest } = createAuthenticate(context)
   const login = createLogin(context)
@@ -53,6 +55,9 @@ export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOpt
     await openStore(ask, log)
     await watch.open()
   })
-  fastify.addHook('onClose', async () => { watch.close() })
+  fastify.addHook('onClose', async () => {
+    watch.close()
+    durability.close()
+  })
   await registerRoutes(fastify, context)
 }, { fastify: '5.x', name: 'fastify-jwt-sessions' })

@@ -19,14 +19,14 @@ const invalidClaims = (sentence: string) => new InvalidClaimsError(`the claims h
 
 /** Makes what `POST {prefix}/refresh` does. @see RFC 6749 §6, RFC 9700 §4.14.2 */
 export function createRefresh (context: Context) {
-  const { settings, refreshTokens, ask, accessTokens, now } = context
+  const { settings, refreshTokens, ask, durability, accessTokens, now } = context
 
   return async function refresh (request: FastifyRequest, reply: FastifyReply): Promise<TokenResponse> {
     for (const token of findCandidates(request)) {
       const outcome = await present(token, request)
       // Another session's cookie, left over from an earlier login, must not lock the living one out.
       if (outcome.outcome === 'unknown') continue
-      if (outcome.outcome === 'reused') throw reused(outcome, request)
+      if (outcome.outcome === 'reused') throw await reused(outcome, token, request)
       const { session, distance, msSinceRotation } = outcome
       const event = { sid: session.sid, sub: contentOf(session).sub, generation: session.generation, msSinceRotation }
       if (outcome.outcome === 'repeated') {
@@ -90,13 +90,14 @@ export function createRefresh (context: Context) {
       if (ended !== undefined) announceEnd(context, 'deny', ended)
       throw refuse(SessionRevokedError, 'the claims hook denied the refresh')
     }
+      await durability.confirm(tag, [record])
     const { extra } = readClaims(claims, invalidClaims)
     const text = toText({ ...contentOf(record), extra })
     checkSize(context, text, invalidClaims)
     return text
   }
 
-  function reused ({ session, distance, msSinceRotation }: Exclude<Outcome, { outcome: 'unknown' }>, request: FastifyRequest): Error {
+  async function reused ({ session, distance, msSinceRotation }: Exclude<Outcome, { outcome: 'unknown' }>, { tag }: RefreshToken, request: FastifyRequest): Promise<Error> {
     const { sid, generation } = session
     announceEnd(context, 'reuse', session, { distance, msSinceRotation })
     request.log.warn({ sid, generation, distance, msSinceRotation }, 'a spent refresh token came back: its session is ended')
@@ -107,4 +108,5 @@ export function createRefresh (context: Context) {
     })
     return refuse(RefreshTokenReusedError, `${distance} generations old`)
   }
+    await durability.confirm(tag, [session])
 }

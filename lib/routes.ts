@@ -28,8 +28,8 @@ export async function registerRoutes (fastify: FastifyInstance, context: Context
         const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
         // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
         if (via === 'cookie' && (texts.length > 0 || request.headers.authorization === undefined)) checkOrigin(request, settings.trustedOrigins)
-        await end(request, reply, { all: readAll(request.body) })
-        return await reply.code(204).send()
+        const confirmed = await end(request, reply, { all: readAll(request.body) })
+        return await reply.code(confirmed ? 204 : 202).send()
       })
     }
     if (jwks !== undefined) {

@@ -1,8 +1,10 @@
 import type { Context } from './context'
 import { announceEnd } from './end'
+import { EndingUnconfirmedError, refuse } from './errors'
 import { tagOf, toSession, type Session } from './session'
+import type { SessionRecord } from './store/store'
 
-/** `fastify.sessions`: a user's sessions, for pages of devices and for ending them. All throw STORE_UNAVAILABLE. */
+/** `fastify.sessions`: a user's sessions, for pages of devices and for ending them. All throw STORE_UNAVAILABLE; with `durability` the two that end sessions throw ENDING_UNCONFIRMED. */
 export interface Sessions {
   /** All sessions of a user, oldest first; none for a user that is not known. */
   list: (sub: string) => Promise<Session[]>
@@ -16,7 +18,13 @@ const isName = (given: unknown): given is string => typeof given === 'string' &&
 
 /** Makes `fastify.sessions`. */
 export function createSessions (context: Context): Sessions {
-  const { ask } = context
+  const { ask, durability } = context
+
+  async function confirm (sub: string, ended: SessionRecord[]): Promise<void> {
+    for (const record of ended) announceEnd(context, 'revoke', record)
+    if (!await durability.confirm(tagOf(sub), ended)) throw refuse(EndingUnconfirmedError, 'too few replicas', { 'retry-after': '1' })
+  }
+
   return {
     list: async (sub) => {
       if (!isName(sub)) return []
@@ -25,14 +33,14 @@ export function createSessions (context: Context): Sessions {
     revoke: async (sub, sid) => {
       if (!isName(sub) || !isName(sid)) return false
       const ended = await ask(async (store, within) => await store.end(tagOf(sub), sid, within))
-      if (ended !== undefined) announceEnd(context, 'revoke', ended)
+      await confirm(sub, ended === undefined ? [] : [ended])
       return ended !== undefined
     },
     revokeAll: async (sub, options) => {
       if (!isName(sub)) return 0
       const except = isName(options?.except) ? options.except : undefined
       const ended = await ask(async (store, within) => await store.endAll(tagOf(sub), { except }, within))
-      for (const record of ended) announceEnd(context, 'revoke', record)
+      await confirm(sub, ended)
       return ended.length
     }
   }

@@ -1,6 +1,7 @@
 import { deny, describe, object, value } from '../check'
 import { Clock } from './clock'
 import { Readiness, type Connection } from './ready'
+import { createReplication } from './replication'
 import { create, end, endAll, find, list, rotate, type Script } from './scripts'
 import type { Creation, Ending, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
 import { subscribe, type Publisher } from './subscription'
@@ -90,6 +91,14 @@ export class RedisStore implements Store {
     return subscribe(this.#client, this.#channel, listener)
   }
 
+  replication () {
+    return createReplication(this.#client, (user) => this.#keyOf(user))
+  }
+
+  #keyOf (user: string): string {
+    return `${this.#prefix}{${user}}`
+  }
+
   async #run (script: Script, user: string, args: Array<string | number>, within: number): Promise<unknown[]> {
     const giveUpAt = performance.now() + within
     await this.#readiness.wait(within)
@@ -104,7 +113,7 @@ export class RedisStore implements Store {
     const sentAt = performance.now()
     const now = this.#clock.now()
     const notAfter = now === undefined ? 0 : Math.ceil(now + giveUpAt - sentAt)
-    const all = [`${this.#prefix}{${user}}`, notAfter, ...args] as const
+    const all = [this.#keyOf(user), notAfter, ...args] as const
     const reply = await this.#client.evalsha(sha, 1, ...all).catch(async (error: Error) => {
       if (error.message.startsWith('NOSCRIPT')) return await this.#client.eval(lua, 1, ...all)
       throw error

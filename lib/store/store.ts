@@ -62,6 +62,13 @@ export interface Listener {
   listening: () => void
 }
 
+/** Hears from the replicas of a store. */
+export interface Replication {
+  /** Waits until so many replicas have all that was written of this user, the ending of these sessions among it; answers how many have, after `within` ms at the latest. */
+  confirm: (user: string, sids: string[], replicas: number, within: number) => Promise<number>
+  close: () => void
+}
+
 /**
  * Where sessions live. `user` is the routing tag of their user. Every step is atomic. A store that cannot answer rejects;
  * `within` is the time in ms after which a step must no longer take effect.
@@ -80,4 +87,6 @@ export interface Store {
   open?: (within: number) => Promise<void>
   /** Tells of every session that is ended, by whichever node; answers the way to stop it. */
   listen?: (listener: Listener) => () => void
+  /** For a store that has replicas. */
+  replication?: () => Replication
 }
