@@ -88,9 +88,9 @@ export function createRefresh (context: Context) {
     if (claims === null) {
       const ended = await ask(async (store, within) => await store.end(tag, record.sid, within))
       if (ended !== undefined) announceEnd(context, 'deny', ended)
+      await durability.confirm(tag, [record])
       throw refuse(SessionRevokedError, 'the claims hook denied the refresh')
     }
-      await durability.confirm(tag, [record])
     const { extra } = readClaims(claims, invalidClaims)
     const text = toText({ ...contentOf(record), extra })
     checkSize(context, text, invalidClaims)
@@ -106,7 +106,7 @@ export function createRefresh (context: Context) {
     Promise.resolve().then(async () => await settings.onReuse?.(reuse, request)).catch((error: unknown) => {
       request.log.error({ err: error, sid }, 'the onReuse hook failed')
     })
+    await durability.confirm(tag, [session])
     return refuse(RefreshTokenReusedError, `${distance} generations old`)
   }
-    await durability.confirm(tag, [session])
 }
