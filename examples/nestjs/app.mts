@@ -1,5 +1,6 @@
 // The plugin in a NestJS application on Fastify: a guard, a filter, a controller.
 import 'reflect-metadata'
+import { STATUS_CODES } from 'node:http'
 import { Body, Catch, Controller, Delete, Get, HttpCode, Injectable, Module, NotFoundException, Param, Post, Req, Res, UnauthorizedException, UseGuards } from '@nestjs/common'
 import type { ArgumentsHost, CanActivate, ExceptionFilter, ExecutionContext } from '@nestjs/common'
 import { BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core'
@@ -16,12 +17,13 @@ export class AuthGuard implements CanActivate {
   }
 }
 
-/** Leaves Fastify's errors to Fastify: Nest by itself drops their `code` and their headers, and so the client's cue to refresh. */
+/** Answers Fastify's errors as Fastify does: Nest by itself drops their `code` and their headers, and so the client's cue to refresh. */
 @Catch()
 export class FastifyErrorFilter extends BaseExceptionFilter implements ExceptionFilter {
-  override catch (error: FastifyError, host: ArgumentsHost): void {
-    if (error.code === undefined || error.statusCode === undefined) return super.catch(error, host)
-    host.switchToHttp().getResponse<FastifyReply>().send(error)
+  override catch (given: FastifyError & { headers?: Record<string, string> }, host: ArgumentsHost): void {
+    const { statusCode, code, message, headers = {} } = given
+    if (code === undefined || statusCode === undefined) return super.catch(given, host)
+    host.switchToHttp().getResponse<FastifyReply>().code(statusCode).headers(headers).send({ statusCode, code, error: STATUS_CODES[statusCode], message })
   }
 }
 
