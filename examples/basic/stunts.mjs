@@ -12,7 +12,7 @@ for (const event of ['login', 'refresh', 'repeat', 'reuse', 'logout', 'revoke', 
 }
 
 /** Here an e-mail would go out. */
-export const tellUser = (sub, text) => note('mail', { sub, text })
+export const tellUser = (sub, text) => note('mail', { text: `to ${sub}: ${text}` })
 
 /** Wraps a store that can be taken away. */
 export const removable = (store) => new Proxy(store, {
@@ -55,7 +55,9 @@ export async function stunts (app, { passwords }) {
   app.post('/auth/stunts/replay', async () => {
     const headers = { cookie: state.loot, 'user-agent': 'thief' }
     const response = await app.inject({ method: 'POST', url: '/auth/refresh', headers })
-    return { status: response.statusCode, code: response.json().code ?? 'a new access token' }
+    const answer = `${response.statusCode}, ${response.json().code ?? 'a new access token'}`
+    note('thief', { text: `is answered ${answer}` })
+    return { answer, worked: response.statusCode === 200 }
   })
 
   app.post('/auth/stunts/device', { onRequest: app.authenticate }, async ({ user }) => {

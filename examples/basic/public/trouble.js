@@ -28,9 +28,9 @@ export function startTrouble ($) {
   })
 
   on('replay', async () => {
-    const { status, code } = await post('replay')
-    const verdict = status === 200 ? 'too early: it is still good, and your page will notice' : 'worthless, and the session is over for thief and victim alike'
-    $('theft-says').textContent = `The thief is answered ${status}, ${code}: ${verdict}.`
+    const { answer, worked } = await post('replay')
+    const verdict = worked ? 'It was still fresh; your page will notice within seconds' : 'Worthless, and the session is over for thief and victim alike'
+    $('theft-says').textContent = `The thief is answered ${answer}. ${verdict}.`
   })
 
   async function show () {
@@ -43,7 +43,7 @@ export function startTrouble ($) {
     $('log').replaceChildren(...log.reverse().map(({ event, sub, sid, generation, text }) => {
       const item = document.createElement('li')
       item.className = event
-      item.textContent = text ? `${event} to ${sub}: ${text}` : [event, sub, sid && `session ${sid}…`, generation && `generation ${generation}`].filter(Boolean).join(' · ')
+      item.textContent = text ? `${event} ${text}` : [event, sub, sid && `session ${sid}…`, generation && `generation ${generation}`].filter(Boolean).join(' · ')
       return item
     }))
   }
