@@ -1,5 +1,5 @@
 import fastify, { type FastifyInstance } from 'fastify'
-import authPlugin from '../../lib/index'
+import authPlugin, { type LoginClaims } from '../../lib/index'
 import { secret } from '../app'
 
 type Options = Parameters<typeof authPlugin>[1]
@@ -8,7 +8,7 @@ type Options = Parameters<typeof authPlugin>[1]
 export async function build (options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
   const app = fastify()
   await app.register(authPlugin, { secret, ...options })
-  app.post<{ Params: { sub: string } }>('/login/:sub', async (request, reply) => await reply.login({ sub: request.params.sub }))
+  app.post<{ Params: { sub: string } }>('/login/:sub', async (request, reply) => await reply.login({ sub: request.params.sub } as LoginClaims))
   app.get('/me', { onRequest: app.authenticate }, async (request) => request.user)
   app.get('/live', async (request) => await request.authenticate({ live: true }))
   await app.ready()

@@ -13,6 +13,8 @@ interface Link { client: Socket, server: Socket, held: (() => void)[], lossy: bo
 /** Stands between clients and a server, on a Unix socket or TCP, and spoils the connection on demand. */
 export class Proxy {
   readonly path = join(temporaryFolder(), 'p.sock')
+  /** The server behind; another one is there for connections yet to come. */
+  target: { path: string } | { port: number, host?: string }
   /** The fate of what clients send. */
   requests: Fate = 'pass'
   /** The fate of what the server answers. */
@@ -21,12 +23,11 @@ export class Proxy {
   received = 0
   /** Chunks that the server answered, whatever became of them. */
   answered = 0
-  readonly #target: { path: string } | { port: number, host?: string }
   readonly #links = new Set<Link>()
   #server: Server | undefined
 
   constructor (target: { path: string } | { port: number, host?: string }) {
-    this.#target = target
+    this.target = target
   }
 
   /** Accepts connections, after `close` again. */
@@ -59,7 +60,7 @@ export class Proxy {
   }
 
   #join (client: Socket): void {
-    const link: Link = { client, server: connect(this.#target), held: [], lossy: false }
+    const link: Link = { client, server: connect(this.target), held: [], lossy: false }
     this.#links.add(link)
     this.#carry(link, link.client, link.server, () => { this.received++; return this.requests })
     this.#carry(link, link.server, link.client, () => { this.answered++; return this.replies })
