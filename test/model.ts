@@ -1,0 +1,148 @@
+import fc from 'fast-check'
+import { minute } from './app'
+
+// Commands step the clock by whole minutes, and all durations end between two minutes, so that the few ms which a real
+// server's clock goes on meanwhile never decide anything.
+const half = minute / 2
+export const idleLifetime = 10 * minute + half
+export const absoluteLifetime = 30 * minute + half
+export const graces = { strict: 0, short: 2 * minute + half } as const
+
+/** What is done to a store. `of` and the like are numbers of sessions in the order of their creation. */
+export type Command =
+  | { verb: 'create', user: User, maxSessions: number }
+  | { verb: 'rotate', user: User, of: number, offset: number, grace: keyof typeof graces, text: string | undefined }
+  | { verb: 'find' | 'end', user: User, of: number }
+  | { verb: 'list', user: User }
+  | { verb: 'endAll', user: User, except: number | undefined, witness: number | undefined }
+  | { verb: 'pass', minutes: number }
+
+export type User = 'ada' | 'eve'
+
+/** A session as both sides see it; times in half minutes from now. */
+export interface Seen {
+  sid: string
+  generation: number
+  text: string
+  created: number
+  refreshed: number
+  expires: number
+  deadline: number
+}
+
+/** What a command came to, on either side. */
+export type Outcome = Seen | Seen[] | { outcome: string, distance?: number, session?: Seen } | { session: Seen, ended: Seen[] } | undefined
+
+interface Session {
+  sid: string
+  user: User
+  generation: number
+  text: string
+  createdAt: number
+  refreshedAt: number
+  expiresAt: number
+}
+
+/** Half minutes, to the nearest one; never a negative zero. */
+export const halves = (ms: number): number => Math.round(ms / half) + 0
+/** The id of the session that the command at this position creates; ids are in the order of creation. */
+export const sidAt = (position: number): string => `session ${String(position).padStart(4, '0')}`
+
+/** All that the stores promise, without a thought for how: a list of living sessions and a clock. */
+export class Model {
+  now = 0
+  /** The generation that a session has, or last had. */
+  readonly generations = new Map<string, number>()
+  #sessions: Session[] = []
+
+  clone (): Model {
+    const copy = new Model()
+    copy.now = this.now
+    for (const [sid, generation] of this.generations) copy.generations.set(sid, generation)
+    copy.#sessions = this.#sessions.map((session) => ({ ...session }))
+    return copy
+  }
+
+  /** Does what the command says; `sids` are all that were ever created, `own` is the one that a login creates. */
+  apply (command: Command, sids: string[], own: string): Outcome {
+    this.#sessions = this.#sessions.filter(({ expiresAt }) => expiresAt > this.now)
+    const named = (number: number | undefined) => number === undefined ? undefined : sids[number % sids.length] ?? 'none'
+    switch (command.verb) {
+      case 'pass':
+        this.now += command.minutes * minute
+        return undefined
+      case 'create': {
+        const living = this.#of(command.user)
+        const ended = this.#end(living.slice(0, Math.max(0, living.length + 1 - command.maxSessions)))
+        const session = { sid: own, user: command.user, generation: 1, text: own, createdAt: this.now, refreshedAt: this.now, expiresAt: this.now + idleLifetime }
+        this.#sessions.push(session)
+        this.generations.set(own, 1)
+        return { session: this.#see(session), ended }
+      }
+      case 'list': return this.#of(command.user).map((session) => this.#see(session))
+      case 'find': return this.#of(command.user).filter(({ sid }) => sid === named(command.of)).map((session) => this.#see(session))[0]
+      case 'end': return this.#end(this.#of(command.user).filter(({ sid }) => sid === named(command.of)))[0]
+      case 'endAll': {
+        const living = this.#of(command.user)
+        if (command.witness !== undefined && living.every(({ sid }) => sid !== named(command.witness))) return []
+        return this.#end(living.filter(({ sid }) => sid !== named(command.except)))
+      }
+      case 'rotate': return this.#rotate(command, named(command.of) ?? 'none')
+    }
+  }
+
+  /** The generation that a command presents: so many before or after the one that the session has, or last had. */
+  presents (sid: string | undefined, offset: number): number {
+    return Math.max(1, (this.generations.get(sid ?? '') ?? 1) + offset)
+  }
+
+  #rotate ({ user, offset, grace, text }: Command & { verb: 'rotate' }, sid: string): Outcome {
+    const session = this.#of(user).find((session) => session.sid === sid)
+    if (session === undefined) return { outcome: 'unknown' }
+    const presented = this.presents(sid, offset)
+    const distance = Math.abs(presented - session.generation)
+    if (presented < session.generation) {
+      if (distance === 1 && this.now - session.refreshedAt < graces[grace]) return { outcome: 'repeated', distance, session: this.#see(session) }
+      return { outcome: 'reused', distance, session: this.#end([session])[0] }
+    }
+    session.generation = presented + 1
+    session.refreshedAt = this.now
+    session.expiresAt = Math.min(this.now + idleLifetime, session.createdAt + absoluteLifetime)
+    session.text = text ?? session.text
+    this.generations.set(sid, session.generation)
+    return { outcome: 'rotated', distance, session: this.#see(session) }
+  }
+
+  #of (user: User): Session[] {
+    return this.#sessions.filter((session) => session.user === user)
+  }
+
+  #end (ended: Session[]): Seen[] {
+    this.#sessions = this.#sessions.filter((session) => !ended.includes(session))
+    return ended.map((session) => this.#see(session))
+  }
+
+  #see ({ sid, generation, text, createdAt, refreshedAt, expiresAt }: Session): Seen {
+    const [created, refreshed, expires, deadline] = [createdAt, refreshedAt, expiresAt, createdAt + absoluteLifetime].map((time) => halves(time - this.now)) as [number, number, number, number]
+    return { sid, generation, text, created, refreshed, expires, deadline }
+  }
+}
+
+const user = fc.constantFrom<User[]>('ada', 'ada', 'eve')
+const number = fc.nat(11)
+const maybe = fc.option(number, { nil: undefined, freq: 2 })
+const limit = (...limits: number[]) => fc.constantFrom(...limits)
+const offset = fc.constantFrom(0, 0, 0, -1, -1, -2, -3, 1, 2)
+const texts = fc.option(fc.string({ maxLength: 8 }), { nil: undefined })
+
+/** Any command, with logins under one of these limits. */
+export const anyCommand = (...limits: number[]): fc.Arbitrary<Command> => fc.oneof(
+  { weight: 4, arbitrary: fc.record({ verb: fc.constant('create' as const), user, maxSessions: limit(...limits) }) },
+  { weight: 8, arbitrary: fc.record({ verb: fc.constant('rotate' as const), user, of: number, offset, grace: fc.constantFrom('strict' as const, 'short' as const), text: texts }) },
+  { weight: 2, arbitrary: fc.record({ verb: fc.constantFrom('find' as const, 'end' as const), user, of: number }) },
+  { weight: 1, arbitrary: fc.record({ verb: fc.constant('list' as const), user }) },
+  { weight: 1, arbitrary: fc.record({ verb: fc.constant('endAll' as const), user, except: maybe, witness: maybe }) }
+)
+
+/** A step of the clock: within the grace period, past it, or past a lifetime. */
+export const step: fc.Arbitrary<Command> = fc.record({ verb: fc.constant('pass' as const), minutes: fc.constantFrom(1, 1, 2, 3, 9, 11) })
