@@ -8,7 +8,8 @@ export interface Script {
 
 // All sessions of a user are one hash, `prefix{user}`: sid → packed session. Measured on Redis 7 with a `sub` of 12
 // characters and a label of 20: 230 bytes for one session, 119 each for five; a hash per session takes 260 to 325.
-// Times are kept as offsets from createdAt so that such a value stays within the 64 bytes of a listpack entry.
+// Times are kept as offsets from createdAt, negative ones where the clock has stepped back, so that such a value stays
+// within the 64 bytes of a listpack entry.
 //
 // Each script is a pure function of the hash, its arguments and the server's clock, and answers { now, … }.
 // ARGV[1] is the moment, by that clock, after which nothing may take effect: { now, 'late' } then, and nothing done.
@@ -18,7 +19,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[1]) then return { now, 'late' } end
 
 local key = KEYS[1]
-local layout = '>I4I6I5I5I5c4'
+local layout = '>I4I6i5i5i5c4'
 
 local function pack(s)
   return struct.pack(layout, s.generation, s.createdAt, s.refreshedAt - s.createdAt, s.expiresAt - s.createdAt,
