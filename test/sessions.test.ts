@@ -80,6 +80,21 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       }
     })
 
+    t.test("a store's clock that steps back, before the login or further, changes no verdict", async (t) => {
+      for (const back of [hour, 20 * day]) {
+        const sub = randomUUID()
+        const client = await login({ sub })
+        await pass(-back)
+        t.equal((await refresh(client)).statusCode, 200)
+        const [session] = await sessions.list(sub)
+        t.ok(Math.abs((session?.createdAt ?? 0) - (session?.refreshedAt ?? 0) - back) < minute)
+        t.equal((session?.expiresAt ?? 0) - (session?.refreshedAt ?? 0), 14 * day)
+        await pass(minute)
+        t.match((await refresh(client)).json(), { code: 'REFRESH_TOKEN_REUSED' }, 'the grace period is over')
+        await pass(back)
+      }
+    })
+
     t.test('no session that has run out is listed, or can be ended', async (t) => {
       const sub = randomUUID()
       const [idle, used] = [await login({ sub }), await login({ sub })]
