@@ -6,11 +6,13 @@ import { secret } from './app'
 
 async function start (path: string): Promise<void> {
   const app = Fastify()
-  const redis = new Redis({ path, disconnectTimeout: 50 })
+  const redis = new Redis({ path })
   await app.register(authPlugin, { secret, redis, revocation: 'push' })
   await app.ready()
   process.once('message', () => {
     redis.disconnect()
+    // By itself it waits for the server to hang up, which is the application's affair.
+    redis.stream.destroy()
     process.disconnect()
     app.close().catch(() => { process.exitCode = 1 })
   })
