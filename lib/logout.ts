@@ -18,7 +18,7 @@ interface Named {
 
 /** Makes what `reply.logout` and `POST {prefix}/logout` do: the sessions that a request names end, its cookie goes; `false` where replicas have yet to confirm it. */
 export function createLogout (context: Context) {
-  const { settings, refreshTokens, accessTokens, ask, durability, now } = context
+  const { settings, refreshTokens, accessTokens, ask, durability } = context
 
   return async function logout (request: FastifyRequest, reply: FastifyReply, { all = false }: LogoutOptions = {}): Promise<boolean> {
     let confirmed = true
@@ -33,8 +33,8 @@ export function createLogout (context: Context) {
       }
       if (!await durability.confirm(tag, ended)) confirmed = false
     }
-    // Only now: where the store could not be asked, nothing is cleared.
-    clearCookie(reply, settings.cookie)
+    // Only now: where the store could not be asked, nothing is cleared. A body's session has no cookie.
+    if (presented(request, settings.refreshToken.transports, settings.cookie).via === 'cookie') clearCookie(reply, settings.cookie)
     return confirmed
   }
 
@@ -42,9 +42,10 @@ export function createLogout (context: Context) {
     if (request.sid !== null) return [{ sid: request.sid, tag: tagOf((request.user as { sub: string }).sub) }]
     const named = new Map<string, Named>()
     const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
+    const time = settings.store.now() ?? 0
     for (const text of texts) {
       const token = refreshTokens.recognise(text)
-      if (token?.via === via && token.exp * 1000 > now()) named.set(token.key, { sid: sidOf(token.key), tag: token.tag })
+      if (token?.via === via && token.exp * 1000 > time) named.set(token.key, { sid: sidOf(token.key), tag: token.tag })
     }
     return named.size > 0 ? [...named.values()] : byAccessToken(request)
   }

@@ -46,7 +46,9 @@ export function createRefresh (context: Context) {
     if (texts.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
     const authentic = texts.map(refreshTokens.recognise).filter((token) => token?.via === via) as RefreshToken[]
     if (authentic.length === 0) throw refuse(RefreshTokenInvalidError, 'not a refresh token of ours, or not of this transport')
-    const living = authentic.filter(({ exp }) => exp * 1000 > now())
+    // exp is in the store's time: while that is not known, the store is asked.
+    const time = settings.store.now() ?? 0
+    const living = authentic.filter(({ exp }) => exp * 1000 > time)
     if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
     if (via === 'cookie') checkOrigin(request, settings.trustedOrigins)
     const newest = new Map<string, Candidate>()

@@ -131,3 +131,12 @@ t.test('of several cookies each names a session to end', async (t) => {
   await node.logout({ cookie: `${one.cookie}; ${two.cookie}` })
   t.equal(await count(node), 0)
 })
+
+t.test('a session of the body transport has no cookie to clear', async (t) => {
+  const node = await build(t, { refreshToken: { transports: ['body', 'cookie'] } })
+  const client = await node.login()
+  const response = await node.logout({ cookie: '' }, { payload: { refresh_token: client.refreshToken } })
+  t.equal(response.statusCode, 204)
+  t.notOk(response.headers['set-cookie'])
+  t.equal(await count(node), 0)
+})

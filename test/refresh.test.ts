@@ -240,6 +240,20 @@ t.test('a living session is found beside the cookie of one that is over', async 
   t.equal(peek(toClient(response).refreshToken).key, peek(living.refreshToken).key)
 })
 
+t.test('while the clock of the store is not known, the store is asked whether a token is out of time', async (t) => {
+  const clock = new TestClock()
+  const store = new MemoryStore(clock)
+  const { login, refresh, logout } = await build(t, { store })
+  const client = await login()
+  clock.pass(14 * day)
+  let known = false
+  const rotate = store.rotate.bind(store)
+  Object.assign(store, { now: () => known ? clock.ms : undefined, rotate: async (...args: Parameters<typeof rotate>) => { known = true; return await rotate(...args) } })
+  t.equal((await logout({ cookie: client.cookie })).statusCode, 204)
+  t.equal(code(await refresh(client)), 'REFRESH_TOKEN_EXPIRED')
+  t.ok(known)
+})
+
 for (const name of ['MemoryStore', 'RedisStore']) {
   t.test(`${name}: 200 refreshes at once come to one rotation and one refresh token`, async (t) => {
     const seen = observe(t)
