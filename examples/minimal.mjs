@@ -1,0 +1,22 @@
+import Fastify from 'fastify'
+import authPlugin, { MemoryStore } from 'fastify-jwt-sessions'
+
+const { PORT = '3000', AUTH_SECRET = 'a secret for examples, and for nothing else' } = process.env
+const passwords = new Map([['ada', 'lovelace'], ['grace', 'hopper']])
+
+const app = Fastify()
+
+await app.register(authPlugin, {
+  secret: AUTH_SECRET,
+  store: new MemoryStore()
+})
+
+app.post('/login', async (request, reply) => {
+  const { username, password } = request.body
+  if (!passwords.has(username) || passwords.get(username) !== password) return await reply.code(403).send()
+  return await reply.login({ sub: username })
+})
+
+app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
+
+console.log(await app.listen({ port: Number(PORT) }))
