@@ -365,6 +365,20 @@ t.test('issuer and audience are demanded where they are set', async (t) => {
   t.notOk('iss' in peek(own.refreshToken) || 'aud' in peek(own.refreshToken))
 })
 
+t.test('an issuer that is set later refuses the access tokens from before; a refresh brings a good one, unless it must be paired', async (t) => {
+  const store = new MemoryStore(new TestClock())
+  const before = await build(t, { store })
+  const later = { store, accessToken: { issuer: 'here' } }
+  const after = await build(t, later)
+  const paired = await build(t, { ...later, refreshToken: { paired: true } })
+  const client = await before.login()
+  t.equal((await after.me(client)).json().code, 'ACCESS_TOKEN_INVALID')
+  t.equal((await paired.refresh(client, { headers: { authorization: client.authorization } })).json().code, 'ACCESS_TOKEN_INVALID')
+  const refreshed = toClient(await after.refresh(client))
+  t.equal((await after.me(refreshed)).statusCode, 200)
+  t.equal((await paired.refresh(refreshed, { headers: { authorization: refreshed.authorization } })).statusCode, 200)
+})
+
 t.test('routes.jwks', async (t) => {
   t.test('serves the public members of every key pair of the ring, cacheable', async (t) => {
     const { app, login } = await build(t, { secret: [ed25519, shared, { public: p256.public }, rsa], routes: { jwks: true } })
