@@ -1,5 +1,5 @@
 import type { FastifyJWT } from '@fastify/jwt'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { readBearer, type AccessClaims } from './access-token'
 import { duration, isBoolean, object, value } from './check'
 import type { Context } from './context'
@@ -17,10 +17,13 @@ export interface AuthenticateOptions {
 /** What `request.user` is, as the application types it by augmenting @fastify/jwt; its members are frozen. */
 export type User = FastifyJWT extends { user: infer T } ? T : FastifyJWT extends { payload: infer T } ? T : AccessClaims
 
+/** What the hook uses of a request, which HTTP/1 and HTTP/2 have in common. */
+export type Authenticable = Pick<FastifyRequest, 'headers' | 'user' | 'sid'>
+
 /** A hook for `onRequest` or `preHandler`; without `done` it answers a promise. */
 export interface AuthenticateHook {
-  (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void
-  (request: FastifyRequest, reply?: FastifyReply): Promise<void>
+  (request: Authenticable, reply: unknown, done: (error?: Error) => void): void
+  (request: Authenticable, reply?: unknown): Promise<void>
 }
 
 const readOptions = object({
@@ -33,7 +36,7 @@ export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) 
   const revoked = () => refuse(SessionRevokedError, 'its session is over', { 'www-authenticate': 'Bearer error="invalid_token", error_description="The session is over"' })
 
   // Answers a promise only where the store must be asked: most requests need none.
-  function verify (request: FastifyRequest): AccessClaims | Promise<AccessClaims> {
+  function verify (request: Authenticable): AccessClaims | Promise<AccessClaims> {
     const claims = accessTokens.verify(readBearer(request.headers.authorization))
     const ended = watch.hasEnded(claims.sid, claims.sub)
     if (ended === false) return claims
@@ -41,12 +44,12 @@ export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) 
     return ended.then((ended) => { if (ended) throw revoked(); return claims })
   }
 
-  function admit (request: FastifyRequest, claims: AccessClaims): void {
+  function admit (request: Authenticable, claims: AccessClaims): void {
     request.user = claims as typeof request.user
     request.sid = claims.sid
   }
 
-  function authenticate (request: FastifyRequest, _reply?: FastifyReply, done?: (error?: Error) => void): unknown {
+  function authenticate (request: Authenticable, _reply?: unknown, done?: (error?: Error) => void): unknown {
     if (done === undefined) return authenticateRequest(request).then(() => {})
     try {
       const claims = verify(request)
@@ -61,7 +64,7 @@ export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) 
     done()
   }
 
-  async function authenticateRequest (request: FastifyRequest, options?: AuthenticateOptions): Promise<AccessClaims> {
+  async function authenticateRequest (request: Authenticable, options?: AuthenticateOptions): Promise<AccessClaims> {
     const { live, maxAge } = readOptions(options, 'request.authenticate')
     const claims = await verify(request)
     if (maxAge !== undefined && now() - claims.auth_time * 1000 > maxAge) {
