@@ -10,11 +10,11 @@ export type Ask = <T>(step: (store: Store, within: number) => Promise<T>) => Pro
 export function createAsk (store: Store, within: number): Ask {
   return async (step) => {
     let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${within} ms`)), within)
-    })
     try {
-      return await Promise.race([step(store, within), deadline])
+      return await new Promise((resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${within} ms`)), within)
+        step(store, within).then(resolve, reject)
+      })
     } catch (error) {
       throw unavailable(error)
     } finally {
