@@ -88,7 +88,7 @@ function toKey (given: unknown, type: 'private' | 'public', path: string): KeyOb
 const typeOf = (given: unknown): string => `of type ${given === null ? 'null' : typeof given}`
 
 function algorithmOf (key: KeyObject, path: string): Algorithm {
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
+  const { namedCurve, modulusLength = 0 } = { ...key.asymmetricKeyDetails }
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA'
   if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256'
   if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'RS256'
