@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { signerOf, type Payload, type Signers } from './jwt'
+import type { Hs256 } from './hs256'
+import type { Signers } from './jwt'
 import type { Transport } from './session'
 import type { SessionRecord } from './store/store'
 
@@ -36,7 +37,7 @@ export function sidOf (key: string): string {
 }
 
 /** Signs and recognises refresh tokens. */
-export function createRefreshTokens (signers: Signers): RefreshTokens {
+export function createRefreshTokens (signers: Signers<Hs256>): RefreshTokens {
   const hint = (kid: string) => kid.slice(0, 4)
   return {
     signer: hint(signers[0].kid),
@@ -47,17 +48,17 @@ export function createRefreshTokens (signers: Signers): RefreshTokens {
     },
     recognise: (text) => {
       if (text.length > longestRefreshToken) return undefined
-      try {
-        const token = signerOf(signers, text)?.verify(text)
-        return token !== undefined && isRefreshToken(token) ? token : undefined
-      } catch {
-        return undefined
+      for (const { verify } of signers) {
+        const token = verify(text)
+        if (isRefreshToken(token)) return token
       }
+      return undefined
     }
   }
 }
 
-function isRefreshToken (token: Payload): token is Payload & RefreshToken {
-  return typeof token.key === 'string' && typeof token.tag === 'string' && (token.via === 'cookie' || token.via === 'body') &&
-    Number.isSafeInteger(token.gen) && Number.isSafeInteger(token.exp)
+function isRefreshToken (given: unknown): given is RefreshToken {
+  const { key, tag, gen, via, exp } = (given ?? {}) as Record<string, unknown>
+  return typeof key === 'string' && typeof tag === 'string' && (via === 'cookie' || via === 'body') &&
+    Number.isSafeInteger(gen) && Number.isSafeInteger(exp)
 }
