@@ -19,19 +19,33 @@ server.disconnect()
 await once(server, 'exit')
 await redis.stop()
 
-const own = new Map()
+const times = new Map()
 let total = 0
 for (const each of readdirSync(dir)) {
   const { nodes, samples, timeDeltas } = JSON.parse(readFileSync(join(dir, each), 'utf8'))
   const byId = new Map(nodes.map((node) => [node.id, node]))
+  for (const node of nodes) node.children?.forEach((id) => { byId.get(id).parent = node })
   samples.forEach((id, i) => {
-    const { functionName, url, lineNumber } = byId.get(id).callFrame
-    const where = `${functionName || '(anonymous)'} ${url ? `${basename(url)}:${lineNumber + 1}` : ''}`
-    own.set(where, (own.get(where) ?? 0) + timeDeltas[i])
-    if (functionName !== '(idle)') total += timeDeltas[i]
+    if (byId.get(id).callFrame.functionName === '(idle)') return
+    total += timeDeltas[i]
+    const path = new Set()
+    for (let node = byId.get(id); node; node = node.parent) path.add(label(node))
+    for (const where of path) {
+      const time = times.get(where) ?? { own: 0, inclusive: 0 }
+      if (where === label(byId.get(id))) time.own += timeDeltas[i]
+      time.inclusive += timeDeltas[i]
+      times.set(where, time)
+    }
   })
 }
 rmSync(dir, { recursive: true })
-for (const [where, time] of [...own].sort((a, b) => b[1] - a[1]).slice(0, 45)) {
-  console.log(`${(time / total * 100).toFixed(1).padStart(5)} % ${where}`)
+
+function label ({ callFrame: { functionName, url, lineNumber } }) {
+  return `${functionName || '(anonymous)'} ${url ? `${basename(url)}:${lineNumber + 1}` : ''}`
+}
+
+const percent = (time) => `${(time / total * 100).toFixed(1).padStart(5)} %`
+console.log('    own   with callees')
+for (const [where, { own, inclusive }] of [...times].sort((a, b) => b[1].inclusive - a[1].inclusive).slice(0, 120)) {
+  console.log(percent(own), percent(inclusive), where)
 }
