@@ -37,6 +37,20 @@ function webLocks () {
   }
 }
 
+/** Holds the next answer back, when the server has given it. */
+function hold (network: Awaited<ReturnType<typeof start>>['network'], send: typeof network.send) {
+  const given = signal()
+  const held = signal()
+  network.send = async (request) => {
+    network.send = send
+    const response = await send(request)
+    given.done()
+    await held.reached
+    return response
+  }
+  return { arrived: given.reached, release: held.done }
+}
+
 t.test('a logout ends the session in all tabs and says so once in each', async (t) => {
   const { open } = await start(t)
   const ended: string[] = []
@@ -97,21 +111,13 @@ t.test('a refusal that is older than a login in another tab ends nothing', async
   const { open, network, send } = await start(t)
   const heard = signal()
   const late = open({ onToken: heard.done, onSessionEnd: () => t.fail('there is a new session') })
-  const refused = signal()
-  const answer = signal()
-  network.send = async (request) => {
-    network.send = send
-    const response = await send(request)
-    refused.done()
-    await answer.reached
-    return response
-  }
+  const answer = hold(network, send)
   const restored = late.restore()
-  await refused.reached
+  await answer.arrived
   const here = open({ onSessionEnd: () => t.fail('there is a new session') })
   await here.login('/login', ada)
   await heard.reached
-  answer.done()
+  answer.release()
   t.equal(await restored, true, 'it has heard of it')
   t.equal((await here.fetch('/me')).status, 200)
 })
@@ -121,21 +127,48 @@ t.test('what is in flight during a logout comes to nothing, in all tabs', async 
   const here = open()
   await here.login('/login', ada)
   wait(31 * minute)
-  const rotated = signal()
-  const answer = signal()
-  network.send = async (request) => {
-    network.send = send
-    const response = await send(request)
-    rotated.done()
-    await answer.reached
-    return response
-  }
+  const answer = hold(network, send)
   const status = here.fetch('/me')
-  await rotated.reached
+  await answer.arrived
   await here.logout()
-  answer.done()
+  answer.release()
   t.equal((await status).status, 401)
   t.equal(await here.accessToken(), undefined)
+})
+
+t.test('what a tab tells that has not heard the latest is not believed', async (t) => {
+  const { open, origin, network, send } = await start(t)
+  const { BroadcastChannel } = globalThis
+  const openDeaf = () => {
+    Object.assign(globalThis, { BroadcastChannel: class { postMessage (news: unknown) { channel.postMessage(news) } } })
+    const tab = open()
+    Object.assign(globalThis, { BroadcastChannel })
+    return tab
+  }
+  const channel = new BroadcastChannel(`${origin}/auth`)
+  const witness = new BroadcastChannel(`${origin}/auth`)
+  const refused = signal()
+  const renewed = signal()
+  witness.onmessage = ({ data }: { data: { sid?: string, tokens?: object } }) => data.sid === '-' ? refused.done() : data.tokens && renewed.done()
+
+  const here = open()
+  const answer = hold(network, send)
+  const restored = openDeaf().restore()
+  await answer.arrived
+  await here.login('/login', ada)
+  answer.release()
+  t.equal(await restored, false)
+  await refused.reached
+  t.equal((await here.fetch('/me')).status, 200, 'a refusal from before the login')
+
+  const next = hold(network, send)
+  const another = openDeaf().restore()
+  await next.arrived
+  await here.logout()
+  next.release()
+  t.equal(await another, true)
+  await renewed.reached
+  t.equal(await here.accessToken(), undefined, 'a token from before the logout')
 })
 
 t.test('nothing that one user began goes on in the name of another', async (t) => {
