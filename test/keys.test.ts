@@ -138,6 +138,15 @@ t.test('the key ring', async (t) => {
     t.equal((await before.refresh(login)).statusCode, 200)
   })
 
+  t.test('a secret is measured in bytes, and is the same as a string or in a Buffer', async (t) => {
+    const accented = 'é'.repeat(16)
+    const [one, other] = await nodes(t, accented, Buffer.from(accented))
+    const client = await one.login()
+    t.equal((await other.me(client)).statusCode, 200)
+    t.equal((await other.refresh(client)).statusCode, 200)
+    await t.rejects(build(t, { secret: 'é'.repeat(15) + 'e' }), { message: /a secret of 31 bytes/ })
+  })
+
   t.test('the array and the secrets are read once: what becomes of them later changes nothing', async (t) => {
     const buffer = Buffer.from(newer)
     const ring: Secret[] = [buffer]
