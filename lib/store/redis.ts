@@ -1,27 +1,29 @@
 import { deny, describe, object, value } from '../check'
 import { Clock } from './clock'
+import { toRecord } from './packed'
 import { Readiness, type Connection } from './ready'
 import { createReplication } from './replication'
 import { create, end, endAll, find, list, rotate, type Script } from './scripts'
-import type { Creation, Ending, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
+import type { Creation, Ending, Listener, Outcome, Rotation, Store } from './store'
 import { subscribe, type Publisher } from './subscription'
 
 /** What is used of an ioredis-compatible client: `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
 export interface RedisClient extends Connection, Publisher {
-  evalsha: (sha: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
-  eval: (lua: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
+  evalshaBuffer: (sha: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
+  evalBuffer: (lua: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
   script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
   /** The connection's socket; a Cluster has several, and none here. */
   readonly stream?: { cork: () => void, uncork: () => void }
 }
 
-type Packed = [sid: string, generation: number, createdAt: number, refreshedAt: number, expiresAt: number, deadline: number, signer: string, text: string]
+type Pair = [sid: Buffer, packed: Buffer]
+type Reply = [now: number, outcome: Buffer, ...details: unknown[]]
 
 const isPrefix = (given: unknown): given is string => typeof given === 'string' && !/[{}]/.test(given)
 const readOptions = object({ prefix: value(isPrefix, 'a string without braces', 'jwt:') })
 
 /** Tells whether this looks like a client that RedisStore can use. */
-export const isRedisClient = (given: unknown): given is RedisClient => typeof (given as RedisClient | null)?.evalsha === 'function'
+export const isRedisClient = (given: unknown): given is RedisClient => typeof (given as { evalsha?: unknown } | null)?.evalsha === 'function'
 
 /** Keeps sessions in Redis: one script and one round trip for each step, all keys of a user in one hash slot. */
 export class RedisStore implements Store {
@@ -55,17 +57,17 @@ export class RedisStore implements Store {
   async create (user: string, { sid, signer, text, idleLifetime, absoluteLifetime, maxSessions }: Creation, within: number) {
     const limit = maxSessions === Infinity ? 0 : maxSessions
     const [, , session, ...ended] = await this.#run(create, user, [sid, signer, text, idleLifetime, absoluteLifetime, limit, this.#channel], within)
-    return { session: toRecord(session as Packed), ended: (ended as Packed[]).map(toRecord) }
+    return { session: toRecord(sid, session as Buffer), ended: (ended as Pair[]).map(ofPair) }
   }
 
   async find (user: string, sid: string, within: number) {
     const [, , session] = await this.#run(find, user, [sid], within)
-    return session === undefined ? undefined : toRecord(session as Packed)
+    return session === undefined ? undefined : toRecord(sid, session as Buffer)
   }
 
   async list (user: string, within: number) {
     const [, , ...sessions] = await this.#run(list, user, [], within)
-    return (sessions as Packed[]).map(toRecord)
+    return (sessions as Pair[]).map(ofPair)
   }
 
   async rotate (user: string, { sid, generation, signer, text, idleLifetime, gracePeriod }: Rotation, within: number): Promise<Outcome> {
@@ -73,8 +75,8 @@ export class RedisStore implements Store {
     const [, outcome, session, distance, msSinceRotation] = await this.#run(rotate, user, text === undefined ? args : [...args, text], within)
     if (session === undefined) return { outcome: 'unknown' }
     return {
-      outcome: outcome as 'rotated' | 'repeated' | 'reused',
-      session: toRecord(session as Packed),
+      outcome: String(outcome) as 'rotated' | 'repeated' | 'reused',
+      session: toRecord(sid, session as Buffer),
       distance: distance as number,
       msSinceRotation: msSinceRotation as number
     }
@@ -82,12 +84,12 @@ export class RedisStore implements Store {
 
   async end (user: string, sid: string, within: number) {
     const [, , session] = await this.#run(end, user, [sid, this.#channel], within)
-    return session === undefined ? undefined : toRecord(session as Packed)
+    return session === undefined ? undefined : toRecord(sid, session as Buffer)
   }
 
   async endAll (user: string, { except = '', witness = '' }: Ending, within: number) {
     const [, , ...sessions] = await this.#run(endAll, user, [except, witness, this.#channel], within)
-    return (sessions as Packed[]).map(toRecord)
+    return (sessions as Pair[]).map(ofPair)
   }
 
   listen (listener: Listener) {
@@ -102,13 +104,13 @@ export class RedisStore implements Store {
     return `${this.#prefix}{${user}}`
   }
 
-  async #run (script: Script, user: string, args: Array<string | number>, within: number): Promise<unknown[]> {
+  async #run (script: Script, user: string, args: Array<string | number>, within: number): Promise<Reply> {
     const giveUpAt = performance.now() + within
     await this.#readiness.wait(within)
     let reply = await this.#send(script, user, args, giveUpAt)
     // Late by the store's clock yet not by ours: that clock was unknown, or has stepped, and is known now.
-    if (reply[1] === 'late' && performance.now() < giveUpAt) reply = await this.#send(script, user, args, giveUpAt)
-    if (reply[1] === 'late') throw new Error('the command reached the store too late')
+    if (isLate(reply) && performance.now() < giveUpAt) reply = await this.#send(script, user, args, giveUpAt)
+    if (isLate(reply)) throw new Error('the command reached the store too late')
     return reply
   }
 
@@ -124,21 +126,20 @@ export class RedisStore implements Store {
     })
   }
 
-  async #send ({ sha, lua }: Script, user: string, args: Array<string | number>, giveUpAt: number): Promise<unknown[]> {
+  async #send ({ sha, lua }: Script, user: string, args: Array<string | number>, giveUpAt: number): Promise<Reply> {
     const sentAt = performance.now()
     const now = this.#clock.now()
     const notAfter = now === undefined ? 0 : Math.ceil(now + giveUpAt - sentAt)
     const all = [this.#keyOf(user), notAfter, ...args] as const
     this.#cork()
-    const reply = await this.#client.evalsha(sha, 1, ...all).catch(async (error: Error) => {
-      if (error.message.startsWith('NOSCRIPT')) return await this.#client.eval(lua, 1, ...all)
+    const reply = await this.#client.evalshaBuffer(sha, 1, ...all).catch(async (error: Error) => {
+      if (error.message.startsWith('NOSCRIPT')) return await this.#client.evalBuffer(lua, 1, ...all)
       throw error
-    }) as [number, ...unknown[]]
+    }) as Reply
     this.#clock.learn(reply[0], sentAt)
     return reply
   }
 }
 
-function toRecord ([sid, generation, createdAt, refreshedAt, expiresAt, deadline, signer, text]: Packed): SessionRecord {
-  return { sid, generation, createdAt, refreshedAt, expiresAt, deadline, signer, text }
-}
+const ofPair = ([sid, packed]: Pair) => toRecord(sid.toString(), packed)
+const isLate = (reply: Reply) => String(reply[1]) === 'late'

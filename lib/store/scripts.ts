@@ -21,60 +21,45 @@ if now > tonumber(ARGV[1]) then return { now, 'late' } end
 local key = KEYS[1]
 local layout = '>I4I6i5i5i5c4'
 
-local function pack(s)
-  return struct.pack(layout, s.generation, s.createdAt, s.refreshedAt - s.createdAt, s.expiresAt - s.createdAt,
-    s.deadline - s.createdAt, s.signer) .. s.text
-end
-
--- The session that this field holds, or nil where there is none or its time is over.
-local function unpack(sid, packed)
-  if not packed then return nil end
-  local s = { sid = sid }
-  local rest
-  s.generation, s.createdAt, s.refreshedAt, s.expiresAt, s.deadline, s.signer, rest = struct.unpack(layout, packed)
-  s.refreshedAt = s.refreshedAt + s.createdAt
-  s.expiresAt = s.expiresAt + s.createdAt
-  s.deadline = s.deadline + s.createdAt
-  s.text = string.sub(packed, rest)
-  if s.expiresAt <= now then return nil end
-  return s
-end
-
+-- A session that lives, as it is packed, and its members; the times since its creation. Nil where there is none.
 local function get(sid)
-  return unpack(sid, redis.call('HGET', key, sid))
+  local packed = redis.call('HGET', key, sid)
+  if not packed then return nil end
+  local generation, createdAt, refreshed, expires, deadline, _, rest = struct.unpack(layout, packed)
+  if createdAt + expires <= now then return nil end
+  return packed, generation, createdAt, refreshed, deadline, rest
 end
 
-local function put(s)
-  redis.call('HSET', key, s.sid, pack(s))
+local function put(sid, packed, expiresAt)
+  redis.call('HSET', key, sid, packed)
   -- GT takes a key without a TTL as one that lives for ever, so a new key is given one at once.
-  if redis.call('PEXPIREAT', key, s.expiresAt, 'GT') == 0 and redis.call('PTTL', key) < 0 then
-    redis.call('PEXPIREAT', key, s.expiresAt)
+  if redis.call('PEXPIREAT', key, expiresAt, 'GT') == 0 and redis.call('PTTL', key) < 0 then
+    redis.call('PEXPIREAT', key, expiresAt)
   end
 end
 
--- All sessions of the user that live, oldest first.
+-- pcall: a server that forbids the channel must not stop the ending.
+local function finish(sid, channel)
+  redis.call('HDEL', key, sid)
+  redis.pcall('PUBLISH', channel, sid)
+end
+`
+
+// For the scripts that look at all sessions of the user: those that live, oldest first, each { sid, packed }.
+const family = `
 local function live()
   local all = redis.call('HGETALL', key)
   local sessions = {}
   for i = 1, #all, 2 do
-    local s = unpack(all[i], all[i + 1])
-    if s then sessions[#sessions + 1] = s else sessions.stale = true end
+    local _, createdAt, _, expires = struct.unpack(layout, all[i + 1])
+    local s = { all[i], all[i + 1], createdAt = createdAt, expiresAt = createdAt + expires }
+    if s.expiresAt > now then sessions[#sessions + 1] = s else sessions.stale = true end
   end
   table.sort(sessions, function (a, b)
-    if a.createdAt == b.createdAt then return a.sid < b.sid end
+    if a.createdAt == b.createdAt then return a[1] < b[1] end
     return a.createdAt < b.createdAt
   end)
   return sessions
-end
-
--- pcall: a server that forbids the channel must not stop the ending.
-local function finish(s, channel)
-  redis.call('HDEL', key, s.sid)
-  redis.pcall('PUBLISH', channel, s.sid)
-end
-
-local function flat(s)
-  return { s.sid, s.generation, s.createdAt, s.refreshedAt, s.expiresAt, s.deadline, s.signer, s.text }
 end
 `
 
@@ -86,99 +71,94 @@ const script = (body: string): Script => {
 /**
  * Opens a session, ending the oldest ones above the limit, and clears away what has run out.
  * KEYS: the user's hash. ARGV: notAfter, sid, signer, text, idle ms, absolute ms, limit (0: none), channel.
- * Returns: { now, 'created', session, ended… }
+ * Returns: { now, 'created', packed, ended… }
  */
-export const create = script(`
+export const create = script(family + `
 local sessions = live()
 if sessions.stale then
   redis.call('DEL', key)
-  for _, s in ipairs(sessions) do put(s) end
+  for _, s in ipairs(sessions) do put(s[1], s[2], s.expiresAt) end
 end
-local reply = { now, 'created', false }
+local deadline = tonumber(ARGV[6])
+local expires = math.min(tonumber(ARGV[5]), deadline)
+local packed = struct.pack(layout, 1, now, 0, expires, deadline, ARGV[3]) .. ARGV[4]
+local reply = { now, 'created', packed }
 local limit = tonumber(ARGV[7])
 for i = 1, limit > 0 and #sessions + 1 - limit or 0 do
-  finish(sessions[i], ARGV[8])
-  reply[#reply + 1] = flat(sessions[i])
+  finish(sessions[i][1], ARGV[8])
+  reply[#reply + 1] = sessions[i]
 end
-local deadline = now + tonumber(ARGV[6])
-local s = {
-  sid = ARGV[2], generation = 1, createdAt = now, refreshedAt = now, signer = ARGV[3], text = ARGV[4],
-  expiresAt = math.min(now + tonumber(ARGV[5]), deadline), deadline = deadline
-}
-put(s)
-reply[3] = flat(s)
+put(ARGV[2], packed, now + expires)
 return reply
 `)
 
 /**
  * Reads one session.
- * KEYS: the user's hash. ARGV: notAfter, sid. Returns: { now, 'found', session } or { now, 'unknown' }
+ * KEYS: the user's hash. ARGV: notAfter, sid. Returns: { now, 'found', packed } or { now, 'unknown' }
  */
 export const find = script(`
-local s = get(ARGV[2])
-if not s then return { now, 'unknown' } end
-return { now, 'found', flat(s) }
+local packed = get(ARGV[2])
+if not packed then return { now, 'unknown' } end
+return { now, 'found', packed }
 `)
 
 /**
  * Reads all sessions, oldest first.
- * KEYS: the user's hash. ARGV: notAfter. Returns: { now, 'listed', session… }
+ * KEYS: the user's hash. ARGV: notAfter. Returns: { now, 'listed', { sid, packed }… }
  */
-export const list = script(`
+export const list = script(family + `
 local reply = { now, 'listed' }
-for _, s in ipairs(live()) do reply[#reply + 1] = flat(s) end
+for _, s in ipairs(live()) do reply[#reply + 1] = s end
 return reply
 `)
 
 /**
  * Judges a refresh token, and rotates, repeats, or ends its session.
  * KEYS: the user's hash. ARGV: notAfter, sid, presented generation, signer, idle ms, grace ms, channel, text (absent: keep).
- * Returns: { now, 'rotated' | 'repeated' | 'reused', session, distance, ms since rotation } or { now, 'unknown' }
+ * Returns: { now, 'rotated' | 'repeated' | 'reused', packed, distance, ms since rotation } or { now, 'unknown' }
  */
 export const rotate = script(`
-local s = get(ARGV[2])
-if not s then return { now, 'unknown' } end
+local packed, generation, createdAt, refreshed, deadline, rest = get(ARGV[2])
+if not packed then return { now, 'unknown' } end
 local presented = tonumber(ARGV[3])
-local distance = math.abs(presented - s.generation)
-local since = now - s.refreshedAt
-if presented < s.generation then
+local distance = math.abs(presented - generation)
+local age = now - createdAt
+local since = age - refreshed
+if presented < generation then
   if distance == 1 and since < tonumber(ARGV[6]) then
-    return { now, 'repeated', flat(s), distance, since }
+    return { now, 'repeated', packed, distance, since }
   end
-  finish(s, ARGV[7])
-  return { now, 'reused', flat(s), distance, since }
+  finish(ARGV[2], ARGV[7])
+  return { now, 'reused', packed, distance, since }
 end
-s.generation = presented + 1
-s.refreshedAt = now
-s.expiresAt = math.min(now + tonumber(ARGV[5]), s.deadline)
-s.signer = ARGV[4]
-s.text = ARGV[8] or s.text
-put(s)
-return { now, 'rotated', flat(s), distance, since }
+local expires = math.min(age + tonumber(ARGV[5]), deadline)
+packed = struct.pack(layout, presented + 1, createdAt, age, expires, deadline, ARGV[4]) .. (ARGV[8] or string.sub(packed, rest))
+put(ARGV[2], packed, createdAt + expires)
+return { now, 'rotated', packed, distance, since }
 `)
 
 /**
  * Ends one session.
- * KEYS: the user's hash. ARGV: notAfter, sid, channel. Returns: { now, 'ended', session } or { now, 'unknown' }
+ * KEYS: the user's hash. ARGV: notAfter, sid, channel. Returns: { now, 'ended', packed } or { now, 'unknown' }
  */
 export const end = script(`
-local s = get(ARGV[2])
-if not s then return { now, 'unknown' } end
-finish(s, ARGV[3])
-return { now, 'ended', flat(s) }
+local packed = get(ARGV[2])
+if not packed then return { now, 'unknown' } end
+finish(ARGV[2], ARGV[3])
+return { now, 'ended', packed }
 `)
 
 /**
  * Ends all sessions save one; with a witness, only if that one lives.
- * KEYS: the user's hash. ARGV: notAfter, except, witness, channel. Returns: { now, 'ended', session… }
+ * KEYS: the user's hash. ARGV: notAfter, except, witness, channel. Returns: { now, 'ended', { sid, packed }… }
  */
-export const endAll = script(`
+export const endAll = script(family + `
 local reply = { now, 'ended' }
 if ARGV[3] ~= '' and not get(ARGV[3]) then return reply end
 for _, s in ipairs(live()) do
-  if s.sid ~= ARGV[2] then
-    finish(s, ARGV[4])
-    reply[#reply + 1] = flat(s)
+  if s[1] ~= ARGV[2] then
+    finish(s[1], ARGV[4])
+    reply[#reply + 1] = s
   end
 end
 return reply
