@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { StoreUnavailableError } from '../errors'
 import { emit } from '../events'
+import { patience } from './patience'
 import type { Store } from './store'
 
 /** Asks the store one thing. @throws STORE_UNAVAILABLE where it answers an error, or nothing in time */
@@ -9,16 +10,16 @@ export type Ask = <T>(step: (store: Store, within: number) => Promise<T>) => Pro
 /** Bounds every wait for the store to `within` ms. */
 export function createAsk (store: Store, within: number): Ask {
   return async (step) => {
-    let timer: NodeJS.Timeout | undefined
+    let stop = () => {}
     try {
       return await new Promise((resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${within} ms`)), within)
+        stop = patience(within, () => reject(new Error(`no answer within ${within} ms`)))
         step(store, within).then(resolve, reject)
       })
     } catch (error) {
       throw unavailable(error)
     } finally {
-      clearTimeout(timer)
+      stop()
     }
   }
 }

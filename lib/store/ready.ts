@@ -1,3 +1,5 @@
+import { patience } from './patience'
+
 /** The part of a client that tells whether commands would leave now, or be queued. */
 export interface Connection {
   readonly status: string
@@ -23,11 +25,11 @@ export class Readiness {
     await new Promise<void>((resolve, reject) => {
       const settle = (done: () => void) => () => {
         this.#waiting.delete(proceed)
-        clearTimeout(timer)
+        stop()
         done()
       }
       const proceed = settle(resolve)
-      const timer = setTimeout(settle(() => reject(new Error(`the connection is not ready: ${this.#client.status}`))), within)
+      const stop = patience(within, settle(() => reject(new Error(`the connection is not ready: ${this.#client.status}`))))
       this.#waiting.add(proceed)
     })
   }
