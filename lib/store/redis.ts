@@ -1,5 +1,6 @@
 import { deny, describe, object, value } from '../check'
 import { Clock } from './clock'
+import { createCork, type Socketed } from './cork'
 import { toRecord } from './packed'
 import { Readiness, type Connection } from './ready'
 import { createReplication } from './replication'
@@ -7,24 +8,15 @@ import { create, end, endAll, find, list, rotate, type Script } from './scripts'
 import type { Creation, Ending, Listener, Outcome, Rotation, Store } from './store'
 import { subscribe, type Publisher } from './subscription'
 
-interface Corkable {
-  cork: () => void
-  uncork: () => void
-}
-
 /** What is used of an ioredis-compatible client: `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
-export interface RedisClient extends Connection, Publisher {
+export interface RedisClient extends Connection, Publisher, Socketed {
   evalshaBuffer: (sha: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
   evalBuffer: (lua: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
   script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
-  /** The connection's socket; a Cluster has several, and none here. */
-  readonly stream?: Corkable
 }
 
 type Pair = [sid: Buffer, packed: Buffer]
 type Reply = [now: number, outcome: Buffer, ...details: unknown[]]
-
-const mostCorked = 64
 
 const isPrefix = (given: unknown): given is string => typeof given === 'string' && !/[{}]/.test(given)
 const readOptions = object({ prefix: value(isPrefix, 'a string without braces', 'jwt:') })
@@ -39,7 +31,7 @@ export class RedisStore implements Store {
   readonly #channel: string
   readonly #readiness: Readiness
   readonly #clock = new Clock()
-  #corked: { stream: Corkable, commands: number } | undefined
+  readonly #cork: () => void
 
   /** @param options.prefix stands before every key and channel, `jwt:` by default. @throws INVALID_OPTION */
   constructor (client: RedisClient, options: { prefix?: string } = {}) {
@@ -48,6 +40,7 @@ export class RedisStore implements Store {
     this.#prefix = readOptions(options, 'RedisStore').prefix
     this.#channel = `${this.#prefix}ended`
     this.#readiness = new Readiness(client)
+    this.#cork = createCork(client)
   }
 
   now () {
@@ -119,25 +112,6 @@ export class RedisStore implements Store {
     if (isLate(reply) && performance.now() < giveUpAt) reply = await this.#send(script, user, args, giveUpAt)
     if (isLate(reply)) throw new Error('the command reached the store too late')
     return reply
-  }
-
-  // The commands of one turn of the event loop leave in one write: reading them one by one would double the server's work.
-  // A turn can be long where a thousand requests come at once, and a command that waits for its end comes too late.
-  #cork (): void {
-    const { stream } = this.#client
-    if (stream === undefined) return
-    const corked = this.#corked
-    if (corked === undefined) {
-      this.#corked = { stream, commands: 1 }
-      stream.cork()
-      setImmediate(() => {
-        this.#corked = undefined
-        stream.uncork()
-      })
-    } else if (++corked.commands % mostCorked === 0) {
-      corked.stream.uncork()
-      corked.stream.cork()
-    }
   }
 
   async #send ({ sha, lua }: Script, user: string, args: Array<string | number>, giveUpAt: number): Promise<Reply> {
