@@ -252,7 +252,10 @@ t.test('claims that are no plain JSON are refused at login', async (t) => {
   t.same(await app.sessions.list('ada'), [])
 })
 
+const twice = { a: ['named twice'] }
+
 const awkward = {
+  twice: [twice, { more: twice }, twice],
   numbers: [0, -1, 0.1, 1e21, 5e-324, Number.MAX_SAFE_INTEGER, Number.MAX_VALUE, 1767225600123],
   empty: { list: [], object: {}, text: '', nothing: null, lists: [[], [[]], [{}]] },
   truths: [true, false],

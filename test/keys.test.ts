@@ -340,6 +340,18 @@ t.test('what a header says', async (t) => {
     }
   })
 
+  t.test('a refresh token has one header, and with no other it is one, even under its own key', async (t) => {
+    const key = readRing(shared)[0].refresh ?? ''
+    const { login, refresh } = await build(t)
+    const { refreshToken } = await login()
+    const [own, says] = [header(refreshToken), peek(refreshToken)]
+    const present = async (head: object) => (await refresh({ cookie: `__Secure-refresh_token=${make(head, says, hmac(key))}` })).statusCode
+    for (const change of [{ alg: 'HS512' }, { alg: 'none' }, { typ: 'at+jwt' }, { typ: 'RT+JWT' }, { kid: 'AAAAAAAA' }, { kid: undefined }, { crit: ['x'], x: 1 }]) {
+      t.equal(await present({ ...own, ...change }), 401, inspect(change))
+    }
+    t.equal(await present(own), 200)
+  })
+
   t.test('a payload that lacks a claim, or has one of another type, is refused', async () => {
     for (const name of ['sub', 'sid', 'iat', 'exp', 'auth_time']) {
       for (const value of [undefined, null, {}, name.startsWith('s') ? 1 : 'x']) await refusal(head, { ...claims, [name]: value }, hmac(shared))
