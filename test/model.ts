@@ -129,20 +129,20 @@ export class Model {
 }
 
 const user = fc.constantFrom<User[]>('ada', 'ada', 'eve')
-const number = fc.nat(11)
+const number = fc.nat(3)
 const maybe = fc.option(number, { nil: undefined, freq: 2 })
 const limit = (...limits: number[]) => fc.constantFrom(...limits)
-const offset = fc.constantFrom(0, 0, 0, -1, -1, -2, -3, 1, 2)
+const offset = fc.constantFrom(0, 0, 0, -1, -1, -1, -2, 1)
 const texts = fc.option(fc.string({ maxLength: 8 }), { nil: undefined })
 
 /** Any command, with logins under one of these limits. */
 export const anyCommand = (...limits: number[]): fc.Arbitrary<Command> => fc.oneof(
-  { weight: 4, arbitrary: fc.record({ verb: fc.constant('create' as const), user, maxSessions: limit(...limits) }) },
-  { weight: 8, arbitrary: fc.record({ verb: fc.constant('rotate' as const), user, of: number, offset, grace: fc.constantFrom('strict' as const, 'short' as const), text: texts }) },
+  { weight: 3, arbitrary: fc.record({ verb: fc.constant('create' as const), user, maxSessions: limit(...limits) }) },
+  { weight: 9, arbitrary: fc.record({ verb: fc.constant('rotate' as const), user, of: number, offset, grace: fc.constantFrom('short' as const, 'short' as const, 'strict' as const), text: texts }) },
   { weight: 2, arbitrary: fc.record({ verb: fc.constantFrom('find' as const, 'end' as const), user, of: number }) },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant('list' as const), user }) },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant('endAll' as const), user, except: maybe, witness: maybe }) }
 )
 
 /** A step of the clock: within the grace period, past it, or past a lifetime. */
-export const step: fc.Arbitrary<Command> = fc.record({ verb: fc.constant('pass' as const), minutes: fc.constantFrom(1, 1, 2, 3, 9, 11) })
+export const step: fc.Arbitrary<Command> = fc.record({ verb: fc.constant('pass' as const), minutes: fc.constantFrom(1, 2, 3, 3, 9, 11) })
