@@ -6,12 +6,13 @@ import { secret } from './app'
 
 async function start (path: string): Promise<void> {
   const app = Fastify()
-  const redis = new Redis({ path })
+  // A minute: what inherits this would be seen to wait.
+  const options = { path, disconnectTimeout: 60_000 }
+  const redis = new Redis(options)
   await app.register(authPlugin, { secret, redis, revocation: 'push' })
   await app.ready()
   process.once('message', () => {
     redis.disconnect()
-    // By itself it waits for the server to hang up, which is the application's affair.
     redis.stream.destroy()
     process.disconnect()
     app.close().catch(() => { process.exitCode = 1 })
