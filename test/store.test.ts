@@ -4,7 +4,7 @@ import { createAsk } from '../lib/store/ask'
 import { Clock } from '../lib/store/clock'
 import type { Store } from '../lib/store/store'
 import * as scripts from '../lib/store/scripts'
-import { TestClock, hour, minute, day } from './app'
+import { TestClock, build, hour, minute, day } from './app'
 import { age } from './store/age'
 import { contract, creation, rotation, within } from './store/contract'
 import { monitor } from './servers/monitor'
@@ -149,4 +149,23 @@ t.test('MemoryStore forgets users whose sessions have all run out', async (t) =>
   const { session } = await store.create('user 9', creation(), within)
   t.ok(await store.find('user 9', session.sid, within))
   t.strictSame(await store.list('user 3', within), [])
+})
+
+t.test('a server that may throw sessions out is warned of when the application starts', async (t) => {
+  const server = await redisFor(t)
+  const admin = server.client()
+  const start = async (redis = server.client()) => {
+    const lines: string[] = []
+    await build(t, { redis, server: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
+    return lines.join('')
+  }
+  await admin.config('SET', 'maxmemory-policy', 'volatile-lru')
+  t.equal(await start(), '', 'without a limit nothing is thrown out')
+  await admin.config('SET', 'maxmemory', '100mb')
+  t.match(await start(), /Redis evicts by volatile-lru when its 104857600 bytes are full/)
+  await admin.acl('SETUSER', 'default', '-info')
+  t.equal(await start(server.client({ enableReadyCheck: false })), '', 'a server that may not be asked is trusted')
+  await admin.acl('SETUSER', 'default', '+info')
+  await admin.config('SET', 'maxmemory-policy', 'noeviction')
+  t.equal(await start(), '')
 })

@@ -33,7 +33,10 @@ function unavailable (error: unknown): Error {
 
 /** Opens the store; one that is down is reported, and asked again by the first request. */
 export async function openStore (ask: Ask, log: FastifyBaseLogger): Promise<void> {
-  await ask(async (store, within) => await store.open?.(within)).catch((error: { reason?: string }) => {
-    log.warn({ reason: error.reason }, 'the store of sessions is not available yet')
-  })
+  try {
+    const warning = await ask(async (store, within) => await store.open?.(within))
+    if (typeof warning === 'string') log.warn(warning)
+  } catch (error) {
+    log.warn({ reason: (error as { reason?: string }).reason }, 'the store of sessions is not available yet')
+  }
 }

@@ -2,6 +2,7 @@ import { deny, describe, object, value } from '../check'
 import { Clock } from './clock'
 import { createCork, type Socketed } from './cork'
 import { toRecord } from './packed'
+import { warnOfEviction, type Informant } from './eviction'
 import { Readiness, type Connection } from './ready'
 import { createReplication } from './replication'
 import { create, end, endAll, find, list, rotate, type Script } from './scripts'
@@ -9,7 +10,7 @@ import type { Creation, Ending, Listener, Outcome, Rotation, Store } from './sto
 import { subscribe, type Publisher } from './subscription'
 
 /** What is used of an ioredis-compatible client: `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
-export interface RedisClient extends Connection, Publisher, Socketed {
+export interface RedisClient extends Connection, Informant, Publisher, Socketed {
   evalshaBuffer: (sha: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
   evalBuffer: (lua: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
   script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
@@ -52,6 +53,7 @@ export class RedisStore implements Store {
     // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
     await Promise.all([create, find, list, rotate, end, endAll].map(async ({ lua }) => await this.#client.script('LOAD', lua)))
     await this.list('', within)
+    return await warnOfEviction(this.#client)
   }
 
   async create (user: string, { sid, signer, text, idleLifetime, absoluteLifetime, maxSessions }: Creation, within: number) {

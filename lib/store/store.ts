@@ -83,8 +83,8 @@ export interface Store {
   rotate: (user: string, rotation: Rotation, within: number) => Promise<Outcome>
   end: (user: string, sid: string, within: number) => Promise<SessionRecord | undefined>
   endAll: (user: string, ending: Ending, within: number) => Promise<SessionRecord[]>
-  /** Makes ready for the first request; sessions work without it too. */
-  open?: (within: number) => Promise<void>
+  /** Makes ready for the first request, sessions work without it too; may answer a warning for the log. */
+  open?: (within: number) => Promise<string | void>
   /** Tells of every session that is ended, by whichever node; answers the way to stop it. */
   listen?: (listener: Listener) => () => void
   /** For a store that has replicas. */
