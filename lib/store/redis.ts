@@ -9,12 +9,17 @@ import { create, end, endAll, find, list, rotate, type Script } from './scripts'
 import type { Creation, Ending, Listener, Outcome, Rotation, Store } from './store'
 import { subscribe, type Publisher } from './subscription'
 
+type Evaluate = (script: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
+
 /** What is used of an ioredis-compatible client: `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
 export interface RedisClient extends Connection, Informant, Publisher, Socketed {
-  evalshaBuffer: (sha: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
-  evalBuffer: (lua: string, keys: number, ...args: Array<string | number>) => Promise<unknown>
+  evalsha: Evaluate
+  eval: Evaluate
   script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
 }
+
+/** Every such client has these as well, though its types leave them out. */
+type BinaryClient = RedisClient & Record<'evalshaBuffer' | 'evalBuffer', Evaluate>
 
 type Pair = [sid: Buffer, packed: Buffer]
 type Reply = [now: number, outcome: Buffer, ...details: unknown[]]
@@ -27,7 +32,7 @@ export const isRedisClient = (given: unknown): given is RedisClient => typeof (g
 
 /** Keeps sessions in Redis: one script and one round trip for each step, all keys of a user in one hash slot. */
 export class RedisStore implements Store {
-  readonly #client: RedisClient
+  readonly #client: BinaryClient
   readonly #prefix: string
   readonly #channel: string
   readonly #readiness: Readiness
@@ -37,7 +42,7 @@ export class RedisStore implements Store {
   /** @param options.prefix stands before every key and channel, `jwt:` by default. @throws INVALID_OPTION */
   constructor (client: RedisClient, options: { prefix?: string } = {}) {
     if (!isRedisClient(client)) deny('redis', describe(client), 'an ioredis-compatible Redis or Cluster')
-    this.#client = client
+    this.#client = client as BinaryClient
     this.#prefix = readOptions(options, 'RedisStore').prefix
     this.#channel = `${this.#prefix}ended`
     this.#readiness = new Readiness(client)
