@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
-import Redis5 from 'ioredis5'
-import { Redis as Valkey } from 'iovalkey'
+import Redis5, { Cluster as Cluster5 } from 'ioredis5'
+import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import t from 'tap'
 import { MemoryStore, RedisStore, type AuthPluginOptions, type Store } from '../lib/index'
 import { createWatch } from '../lib/revocation'
@@ -86,7 +86,10 @@ t.test('endings are pushed to every node', async (t) => {
   const server = await redisFor(t)
   battery(t, 'on Redis', () => ({ redis: server.client() }))
   const cluster = await clusterFor(t)
-  battery(t, 'on Redis Cluster', () => ({ redis: cluster.client() as never }))
+  battery(t, 'on Redis Cluster', () => ({ redis: cluster.client() }))
+  const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+  battery(t, 'on Redis Cluster, by ioredis 5', () => ({ redis: cluster.track(new Cluster5(nodes)) }))
+  battery(t, 'on Redis Cluster, by iovalkey', () => ({ redis: cluster.track(new ValkeyCluster(nodes)) }))
 })
 
 t.test('endings are pushed whatever the client', async (t) => {
