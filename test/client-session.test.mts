@@ -137,19 +137,21 @@ t.test('what is in flight during a logout comes to nothing, in all tabs', async 
 })
 
 t.test('what a tab tells that has not heard the latest is not believed', async (t) => {
-  const { open, origin, network, send } = await start(t)
+  const { open, network, send } = await start(t)
   const { BroadcastChannel } = globalThis
-  const openDeaf = () => {
-    Object.assign(globalThis, { BroadcastChannel: class { postMessage (news: unknown) { channel.postMessage(news) } } })
+  t.teardown(async () => { Object.assign(globalThis, { BroadcastChannel }) })
+  const listeners: Channel[] = []
+  class Channel {
+    onmessage?: (event: { data: unknown }) => void
+    constructor () { listeners.push(this) }
+    postMessage (data: unknown) { for (const other of listeners) if (other !== this) other.onmessage?.({ data }) }
+  }
+  Object.assign(globalThis, { BroadcastChannel: Channel })
+  function openDeaf () {
     const tab = open()
-    Object.assign(globalThis, { BroadcastChannel })
+    listeners.pop()
     return tab
   }
-  const channel = new BroadcastChannel(`${origin}/auth`)
-  const witness = new BroadcastChannel(`${origin}/auth`)
-  const refused = signal()
-  const renewed = signal()
-  witness.onmessage = ({ data }: { data: { sid?: string, tokens?: object } }) => data.sid === '-' ? refused.done() : data.tokens && renewed.done()
 
   const here = open()
   const answer = hold(network, send)
@@ -158,7 +160,6 @@ t.test('what a tab tells that has not heard the latest is not believed', async (
   await here.login('/login', ada)
   answer.release()
   t.equal(await restored, false)
-  await refused.reached
   t.equal((await here.fetch('/me')).status, 200, 'a refusal from before the login')
 
   const next = hold(network, send)
@@ -167,7 +168,6 @@ t.test('what a tab tells that has not heard the latest is not believed', async (
   await here.logout()
   next.release()
   t.equal(await another, true)
-  await renewed.reached
   t.equal(await here.accessToken(), undefined, 'a token from before the logout')
 })
 
