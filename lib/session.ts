@@ -38,7 +38,10 @@ export function tagOf (sub: string): string {
   return createHash('sha256').update('fastify-jwt-sessions user ').update(sub, 'utf16le').digest('base64url').slice(0, 22)
 }
 
-// Three lines, for few bytes: flags and sub, device, claims. Escaped as in JSON, no part can contain a line's end.
+// For few bytes: sub; a line's end, which of the four tells transport and remember; device; claims on a line of their own,
+// where there are any. Escaped as in JSON, no part can contain a line's end.
+const ends = ['\n', '\v', '\f', '\r']
+const parts = /^([^\n\v\f\r]*)([\n\v\f\r])([^\n]*)\n?(.*)$/
 const escape = (text: string) => JSON.stringify(text).slice(1, -1)
 const unescape = (text: string) => JSON.parse(`"${text}"`) as string
 
@@ -46,15 +49,15 @@ const unescape = (text: string) => JSON.parse(`"${text}"`) as string
 export function toText ({ sub, device, transport, remember, extra }: Content): string {
   const flags = (transport === 'body' ? 1 : 0) + (remember ? 0 : 2)
   const claims = JSON.stringify(extra)
-  return `${flags}${escape(sub)}\n${escape(device ?? '')}\n${claims === '{}' ? '' : claims}`
+  return `${escape(sub)}${ends[flags]}${escape(device ?? '')}${claims === '{}' ? '' : `\n${claims}`}`
 }
 
 /** Reads a record's text back. */
 export function contentOf ({ text }: Pick<SessionRecord, 'text'>): Content {
-  const [first = '', device = '', claims = ''] = text.split('\n')
-  const flags = Number(first[0])
+  const [, sub = '', end = '', device = '', claims = ''] = parts.exec(text) ?? []
+  const flags = ends.indexOf(end)
   return {
-    sub: unescape(first.slice(1)),
+    sub: unescape(sub),
     device: device === '' ? null : unescape(device),
     transport: (flags & 1) === 1 ? 'body' : 'cookie',
     remember: (flags & 2) === 0,
