@@ -24,7 +24,7 @@ ${panels.join('\n')}
 `
 }
 
-function drawRow ({ name, of: { median, min, max } }, y) {
+function drawRow ({ name, ofByCpu: { median, min, max } }, y) {
   const x = (ratio) => (label + Math.min(ratio, 1.15) * (width - label - 60) / 1.15).toFixed(1)
   const middle = y + bar / 2
   const kind = name.startsWith('ours') ? 'ours' : name.startsWith('bare') ? 'bare' : 'other'
