@@ -172,7 +172,7 @@ t.test('what a tab tells that has not heard the latest is not believed', async (
 })
 
 t.test('nothing that one user began goes on in the name of another', async (t) => {
-  const { open, clock, seen } = await start(t)
+  const { open, clock, seen, network, send } = await start(t)
   let ended = 0
   const here = open({ onSessionEnd: () => ended++ })
   const there = open()
@@ -199,6 +199,14 @@ t.test('nothing that one user began goes on in the name of another', async (t) =
   await here.login('/login', ada)
   t.equal((await here.fetch('/me')).status, 200, 'as after a login of its own')
   t.equal(ended, 2)
+
+  clock.pass(31 * minute)
+  const answer = hold(network, send)
+  const straggler = here.fetch('/me')
+  await answer.arrived
+  await here.login('/login', grace)
+  answer.release()
+  t.equal((await straggler).status, 401, 'what was under way before the login is not repeated after it')
 })
 
 t.test('tabs take turns, and the one that waited takes what the other one got', async (t) => {
