@@ -69,3 +69,14 @@ t.test('the list of events has every channel of the source, and no other', async
   const [, line = ''] = /`fastify-jwt-sessions:` \+ (.*?)\. /.exec(section) ?? []
   t.strictSame(quoted(line).sort(), Object.keys(events).sort())
 })
+
+t.test('the threat model names tests that exist', async (t) => {
+  const page = readFileSync(join(__dirname, '../docs/threat-model.md'), 'utf8')
+  const named = [...page.matchAll(/\[([\w-]+)\]\(\.\.\/test\/([\w-]+)\.test\.ts\): _(.+?)_ \|/g)]
+  t.ok(named.length >= 30)
+  t.equal(page.split('../test/').length - 1, named.length, 'all of them')
+  for (const [, label = '', file = '', title = ''] of named) {
+    t.equal(label, file)
+    t.ok(readFileSync(join(__dirname, `${file}.test.ts`), 'utf8').includes(`t.test('${title}'`), `${file}: ${title}`)
+  }
+})
