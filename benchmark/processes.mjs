@@ -29,6 +29,7 @@ export async function startRedis (core) {
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir]
   const [command, ...args] = [...(taskset ? ['taskset', '-c', String(core)] : []), 'redis-server', ...options]
   const server = spawn(command, args, { stdio: 'ignore' })
+  process.once('exit', () => { server.kill() })
   const client = new Redis({ port })
   client.on('error', () => {}) // until the server listens
   await client.ping()

@@ -10,7 +10,7 @@ const { values: { quick, only, load: chosen, passes, ms } } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [''] },
-    load: { type: 'string', multiple: true, default: ['one', 'many', 'forged', 'refresh', 'login'] },
+    load: { type: 'string', multiple: true, default: ['one', 'forged', 'refresh', 'login', 'many'] },
     passes: { type: 'string', default: '5' },
     ms: { type: 'string', default: '2000' }
   }
@@ -48,6 +48,15 @@ async function measure ({ server, generator }, load, ms) {
   }
 }
 
+/** Writes what has been measured so far; a part of the contenders, or a smoke run, is nothing to keep. */
+function save () {
+  if (only[0] !== '' || quick) return
+  const machine = `${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}, load average ${loadavg()[0].toFixed(1)}`
+  mkdirSync(new URL('results/', import.meta.url), { recursive: true })
+  writeFileSync(new URL('results/results.json', import.meta.url), JSON.stringify({ date: new Date(), machine, time, samples }, null, 1))
+  report()
+}
+
 const samples = []
 for (const load of chosen) {
   const field = pairs.filter(({ contender }) => contender[takesPart[load]])
@@ -64,13 +73,8 @@ for (const load of chosen) {
         `busy ${sample.busy.toFixed(2)}`)
     }
   }
+  save()
 }
+
 for (const { server, generator } of pairs) [server, generator].forEach((child) => child.disconnect())
 await redis.stop()
-
-if (only[0] === '' && !quick) {
-  const machine = `${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}, load ${loadavg()[0].toFixed(2)} at the end`
-  mkdirSync(new URL('results/', import.meta.url), { recursive: true })
-  writeFileSync(new URL('results/results.json', import.meta.url), JSON.stringify({ date: new Date(), machine, time, samples }, null, 1))
-  report()
-}
