@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import fastifyAuth from '@fastify/auth'
 import fastifyCookie from '@fastify/cookie'
 import fastifyCors from '@fastify/cors'
@@ -314,4 +318,30 @@ t.test('two instances in sibling scopes serve two kinds of users, who never meet
   t.match(await app.inject({ method: 'POST', url: '/shop/auth/refresh', headers }), { statusCode: 200 })
   t.match((await app.inject({ method: 'POST', url: '/staff/auth/refresh', headers })).json(), { code: 'REFRESH_TOKEN_MISSING' })
   t.notOk(app.hasDecorator('authenticate'), 'nothing leaks out of a scope')
+})
+
+t.test('over HTTP/2 the host is known, cookies that come in pieces are read, and the hook guards', async (t) => {
+  const app = Fastify({ http2: true })
+  t.teardown(async () => await app.close())
+  await app.register(authPlugin, { secret, store: new MemoryStore() })
+  app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
+  app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const origin = `http://127.0.0.1:${port}`
+  const session = connect(origin)
+  t.teardown(() => { session.close() })
+  const send = async (method: string, path: string, headers: OutgoingHttpHeaders = {}) => {
+    const stream = session.request({ ':method': method, ':path': path, ...headers })
+    stream.end()
+    const [answered] = await once(stream, 'response') as [IncomingHttpHeaders]
+    return { headers: answered, status: answered[':status'], body: JSON.parse(await text(stream) || 'null') as Record<string, unknown> }
+  }
+  const login = await send('POST', '/login')
+  const [set = ''] = login.headers['set-cookie'] ?? []
+  const cookie = ['theme=dark', set.slice(0, set.indexOf(';'))]
+  t.match(await send('GET', '/me', { authorization: `Bearer ${String(login.body.access_token)}` }), { status: 200, body: { sub: 'ada' } })
+  t.match(await send('GET', '/me'), { status: 401, headers: { 'www-authenticate': 'Bearer' } })
+  t.match(await send('POST', '/auth/refresh', { cookie, origin: 'http://evil.example' }), { status: 403 })
+  t.match(await send('POST', '/auth/refresh', { cookie, origin }), { status: 200, headers: { 'cache-control': 'no-store' } })
 })
