@@ -25,7 +25,18 @@ export async function serve (t: Teardown, options: Partial<AuthPluginOptions> = 
   const calls: { url: string, status: number, site: unknown }[] = []
   let gate: Promise<void> | undefined
   let arrived = () => {}
+  let expected = 0
+  let waiting: (() => void)[] = []
 
+  app.addHook('onRequest', async ({ url }) => {
+    if (!url.startsWith('/auth/refresh') || expected === 0) return
+    await new Promise<void>((resolve) => {
+      waiting.push(resolve)
+      if (waiting.length < expected) return
+      for (const go of waiting) go()
+      waiting = []
+    })
+  })
   app.addHook('onResponse', async ({ url, headers }, { statusCode: status }) => {
     if (url.startsWith('/auth')) calls.push({ url, status, site: headers['sec-fetch-site'] })
   })
@@ -54,6 +65,8 @@ export async function serve (t: Teardown, options: Partial<AuthPluginOptions> = 
     app,
     /** Statuses of the refreshes since the last call. */
     refreshes: () => calls.splice(0).filter(({ url }) => url === '/auth/refresh').map(({ status }) => status),
+    /** Lets refreshes pass only when so many have arrived, all with the cookie that there was before. */
+    gather: (count: number) => { expected = count },
     /** Holds the next answer of the refresh route back: `arrived` when the server has it, until `release`. */
     hold () {
       let release = () => {}
