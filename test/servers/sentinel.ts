@@ -50,6 +50,18 @@ export class SentinelGroup {
     return this
   }
 
+  /** Waits until every sentinel names this server as the master; until then some send their clients to the old one. */
+  async agree (server: RedisServer): Promise<void> {
+    for (const address of this.sentinels) {
+      const sentinel = new Redis(address)
+      this.#clients.add(sentinel)
+      await until('the sentinels to agree', async () => {
+        const [, port] = await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main') as string[]
+        return port === String(server.port)
+      })
+    }
+  }
+
   /** Makes a client that asks the sentinels for the master, which `stop` disconnects. */
   client (options: RedisOptions = {}): Redis {
     const client = new Redis({ sentinels: this.sentinels, name: 'main', retryStrategy: () => 20, sentinelRetryStrategy: () => 50, ...options })
