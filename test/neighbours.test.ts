@@ -175,7 +175,8 @@ t.test('@fastify/swagger documents our routes with request, responses, codes and
   })
 
   t.test('with both transports', async (t) => {
-    const app = await beside(t, 'after', [swagger], { refreshToken: { transports: ['cookie', 'body'], paired: true } })
+    const store = Object.assign(new MemoryStore(), { replication: () => ({ confirm: async () => 1, close () {} }) })
+    const app = await beside(t, 'after', [swagger], { store, durability: { replicas: 1 }, refreshToken: { transports: ['cookie', 'body'], paired: true } })
     await app.ready()
     const { paths } = app.swagger() as unknown as { paths: Record<string, object> }
     t.match(paths['/auth/refresh'], {
@@ -185,6 +186,7 @@ t.test('@fastify/swagger documents our routes with request, responses, codes and
         responses: { 200: { content: { 'application/json': { schema: { properties: { refresh_token: { type: 'string' } } } } } }, 401: { description: /ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID/ } }
       }
     })
+    t.match(paths['/auth/logout'], { post: { responses: { 202: { description: /replicas/ }, 204: {} } } }, 'with durability')
   })
 
   t.test('in a document of Swagger 2, without security', async (t) => {
