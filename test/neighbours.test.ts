@@ -302,9 +302,8 @@ t.test('@fastify/websocket authenticates the upgrade, also by the subprotocol th
 t.test('two instances in sibling scopes serve two kinds of users, who never meet', async (t) => {
   const app = Fastify()
   t.teardown(async () => await app.close())
-  const store = new MemoryStore()
   const area = (audience: string): Neighbour => async (app) => await app.register(async (scope) => {
-    await scope.register(authPlugin, { secret, store, accessToken: { audience }, refreshToken: { cookie: { name: `${audience}_token` } } })
+    await scope.register(authPlugin, { secret, store: new MemoryStore(), accessToken: { audience }, refreshToken: { cookie: { name: `${audience}_token` } } })
     scope.post('/login', async (_request, reply) => await reply.login({ sub: `${audience}:1` }))
     scope.get('/me', { onRequest: scope.authenticate }, async ({ user }) => user)
   }, { prefix: `/${audience}` })
@@ -319,6 +318,8 @@ t.test('two instances in sibling scopes serve two kinds of users, who never meet
   const headers = { cookie: `shop_token=${cookie?.value}` }
   t.match(await app.inject({ method: 'POST', url: '/shop/auth/refresh', headers }), { statusCode: 200 })
   t.match((await app.inject({ method: 'POST', url: '/staff/auth/refresh', headers })).json(), { code: 'REFRESH_TOKEN_MISSING' })
+  const moved = { cookie: `staff_token=${cookie?.value}` }
+  t.match((await app.inject({ method: 'POST', url: '/staff/auth/refresh', headers: moved })).json(), { code: 'REFRESH_TOKEN_INVALID' }, 'not even by the other name')
   t.notOk(app.hasDecorator('authenticate'), 'nothing leaks out of a scope')
 })
 
