@@ -4,8 +4,10 @@ import type { Replication } from './store'
 interface Pipeline {
   eval: (lua: string, keys: number, ...args: string[]) => Pipeline
   wait: (replicas: number, within: number) => Pipeline
-  exec: () => Promise<Array<[error: Error | null, reply: unknown]> | null>
+  exec: () => Promise<unknown>
 }
+
+type Answer = [error: Error | null, reply: unknown]
 
 interface Connection {
   pipeline: () => Pipeline
@@ -41,8 +43,8 @@ export function createReplication (client: { duplicate: (...args: never[]) => un
       waiting++
       try {
         connection ??= connect()
-        const answers = await connection.pipeline().eval(lua, 1, keyOf(user), ...sids).wait(replicas, within).exec()
-        const [[refused] = [], [failed, confirmed] = []] = answers ?? []
+        const pipeline = connection.pipeline().eval(lua, 1, keyOf(user), ...sids).wait(replicas, within)
+        const [[refused], [failed, confirmed]] = await pipeline.exec() as [Answer, Answer]
         return refused || failed ? 0 : Number(confirmed)
       } finally {
         waiting--
