@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { AccessTokenExpiredError, AccessTokenInvalidError, AccessTokenMissingError, refuse } from './errors'
 import { signerOf, type Payload, type Signers } from './jwt'
-import type { Settings } from './options'
+import type { Settings } from './settings'
 import { contentOf } from './session'
 import type { SessionRecord } from './store/store'
 

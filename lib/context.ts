@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { AccessTokens } from './access-token'
 import type { Durability } from './durability'
-import type { Settings } from './options'
+import type { Settings } from './settings'
 import type { RefreshTokens } from './refresh-token'
 import type { Watch } from './revocation'
 import type { Ask } from './store/ask'

@@ -3,7 +3,7 @@ import fastifyJwt = require('@fastify/jwt')
 import type { FastifyInstance } from 'fastify'
 import { createHs256, createMac, type Hs256 } from './hs256'
 import type { Key } from './keys'
-import type { Settings } from './options'
+import type { Settings } from './settings'
 
 export type Payload = Record<string, unknown>
 

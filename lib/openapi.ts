@@ -1,5 +1,5 @@
 import * as errors from './errors'
-import type { Settings } from './options'
+import type { Settings } from './settings'
 
 type Schema = Record<string, unknown>
 

@@ -7,17 +7,18 @@ import { createDurability, noDurability } from './durability'
 import { prepareJwt } from './jwt'
 import { createLogin, type LoginClaims, type LoginOptions } from './login'
 import { createLogout, type LogoutOptions } from './logout'
-import { readOptions, type AuthPluginOptions } from './options'
+import type { AuthPluginOptions } from './options'
 import { createRefreshTokens } from './refresh-token'
 import { createWatch, noWatch } from './revocation'
 import { registerRoutes } from './routes'
 import { createSessions } from './sessions'
+import { readSettings } from './settings'
 import { createAsk, openStore } from './store/ask'
 import { MemoryStore } from './store/memory'
 
 /** Logins that last: decorates the instance, the request and the reply, and registers the routes. @throws INVALID_OPTION */
 export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOptions): Promise<void> => {
-  const settings = readOptions(options, fastify)
+  const settings = readSettings(options, fastify)
   const { store, storeTimeout, push, accessToken } = settings
   const log = fastify.log
   if (store instanceof MemoryStore) log.warn('sessions are kept in the memory of this process alone and end with it: for development and tests')

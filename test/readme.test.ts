@@ -5,7 +5,7 @@ import t from 'tap'
 import { toMilliseconds } from '../lib/duration'
 import * as errors from '../lib/errors'
 import { events } from '../lib/events'
-import { readOptions } from '../lib/options'
+import { readSettings } from '../lib/settings'
 import { MemoryStore } from '../lib/store/memory'
 import { secret } from './app'
 
@@ -24,7 +24,7 @@ const quoted = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([,
 function allowed (path: string[]): string[] {
   const given = path.reduceRight<object>((inner, name) => ({ [name]: inner }), { nobody: true })
   try {
-    readOptions({ secret, store: new MemoryStore(), ...given }, Fastify())
+    readSettings({ secret, store: new MemoryStore(), ...given }, Fastify())
   } catch (error) {
     const names = /unknown; allowed: (.*)$/.exec((error as Error).message)?.[1]
     if (names !== undefined) return names.split(', ')
@@ -39,7 +39,7 @@ t.test('the table of options has every option of the source, and no other', asyn
 })
 
 t.test('the table of options has the defaults of the source', async (t) => {
-  const settings = readOptions({ secret, store: new MemoryStore() }, Fastify())
+  const settings = readSettings({ secret, store: new MemoryStore() }, Fastify())
   const of = (path: string): unknown => path.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], settings)
   let compared = 0
   for (const [names, type = '', given = ''] of table('Options')) {
