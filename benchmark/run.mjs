@@ -1,6 +1,6 @@
 // npm run bench [-- --quick] [--only <part of a name>]... [--load <load>]...
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { ask, start, startRedis } from './processes.mjs'
@@ -48,12 +48,15 @@ async function measure ({ server, generator }, load, ms) {
   }
 }
 
-/** Writes what has been measured so far; a part of the contenders, or a smoke run, is nothing to keep. */
+const file = new URL('results/results.json', import.meta.url)
+
+/** Writes what has been measured so far, beside what is there of other loads; a smoke run, or some of the contenders, is nothing to keep. */
 function save () {
   if (only[0] !== '' || quick) return
+  const others = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).samples.filter(({ load }) => !chosen.includes(load)) : []
   const machine = `${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}, load average ${loadavg()[0].toFixed(1)}`
   mkdirSync(new URL('results/', import.meta.url), { recursive: true })
-  writeFileSync(new URL('results/results.json', import.meta.url), JSON.stringify({ date: new Date(), machine, time, samples }, null, 1))
+  writeFileSync(file, JSON.stringify({ date: new Date(), machine, time, samples: [...others, ...samples] }))
   report()
 }
 
