@@ -30,6 +30,7 @@ export async function startRedis (core) {
   const [command, ...args] = [...(taskset ? ['taskset', '-c', String(core)] : []), 'redis-server', ...options]
   const server = spawn(command, args, { stdio: 'ignore' })
   process.once('exit', () => { server.kill() })
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
   const client = new Redis({ port })
   client.on('error', () => {}) // until the server listens
   await client.ping()

@@ -62,7 +62,7 @@ function save () {
 
 const samples = []
 for (const load of chosen) {
-  const field = pairs.filter(({ contender }) => contender[takesPart[load]])
+  const field = pairs.filter(({ contender }) => contender[takesPart[load]] && !contender.not?.includes(load))
     .sort((a, b) => (b.name === reference) - (a.name === reference))
   for (const { generator } of field) await ask(generator, { load, ms: time.warmUp, warmUp: true })
   for (let pass = 0; pass < time.passes; pass++) {
