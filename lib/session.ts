@@ -38,10 +38,7 @@ export function tagOf (sub: string): string {
   return createHash('sha256').update('fastify-jwt-sessions user ').update(sub, 'utf16le').digest('base64url').slice(0, 22)
 }
 
-// For few bytes: sub; a line's end, which of the four tells transport and remember; device; claims on a line of their own,
-// where there are any. Escaped as in JSON, no part can contain a line's end.
-const ends = ['\n', '\v', '\f', '\r']
-const parts = /^([^\n\v\f\r]*)([\n\v\f\r])([^\n]*)\n?(.*)$/
+// Lines, for few bytes: flags and sub; device; claims, where there are any. Escaped as in JSON, none can contain a line's end.
 const escape = (text: string) => JSON.stringify(text).slice(1, -1)
 const unescape = (text: string) => JSON.parse(`"${text}"`) as string
 
@@ -49,15 +46,15 @@ const unescape = (text: string) => JSON.parse(`"${text}"`) as string
 export function toText ({ sub, device, transport, remember, extra }: Content): string {
   const flags = (transport === 'body' ? 1 : 0) + (remember ? 0 : 2)
   const claims = JSON.stringify(extra)
-  return `${escape(sub)}${ends[flags]}${escape(device ?? '')}${claims === '{}' ? '' : `\n${claims}`}`
+  return `${flags}${escape(sub)}\n${escape(device ?? '')}${claims === '{}' ? '' : `\n${claims}`}`
 }
 
 /** Reads a record's text back. */
 export function contentOf ({ text }: Pick<SessionRecord, 'text'>): Content {
-  const [, sub = '', end = '', device = '', claims = ''] = parts.exec(text) ?? []
-  const flags = ends.indexOf(end)
+  const [first = '', device = '', claims = ''] = text.split('\n')
+  const flags = Number(first[0])
   return {
-    sub: unescape(sub),
+    sub: unescape(first.slice(1)),
     device: device === '' ? null : unescape(device),
     transport: (flags & 1) === 1 ? 'body' : 'cookie',
     remember: (flags & 2) === 0,
