@@ -11,7 +11,7 @@ export async function fill (client, users, options = {}) {
   const { perUser, prefix, idleLifetime } = { ...defaults, ...options }
   const store = new RedisStore(client, { prefix })
   await store.open(1000)
-  const creation = { signer: 'abcd', idleLifetime, absoluteLifetime: 90 * day, maxSessions: 50 }
+  const creation = { signer: 'abc', idleLifetime, absoluteLifetime: 90 * day, maxSessions: 50 }
   for (let i = 0; i < users; i += 500) {
     const logins = Array.from({ length: Math.min(500, users - i) * perUser }, (_, j) => {
       const user = sub(i + Math.floor(j / perUser))

@@ -21,7 +21,7 @@ export interface RefreshTokens {
   sign: (token: Pick<RefreshToken, 'key' | 'tag' | 'via'>, record: SessionRecord) => string
   /** What an authentic token says, expired or not; `undefined` for any other text. */
   recognise: (text: string) => RefreshToken | undefined
-  /** Four characters that tell which key signs now. */
+  /** Three characters that tell which key signs now. */
   readonly signer: string
 }
 
@@ -38,7 +38,7 @@ export function sidOf (key: string): string {
 
 /** Signs and recognises refresh tokens. */
 export function createRefreshTokens (signers: Signers<Hs256>): RefreshTokens {
-  const hint = (kid: string) => kid.slice(0, 4)
+  const hint = (kid: string) => kid.slice(0, 3)
   return {
     signer: hint(signers[0].kid),
     sign: ({ key, tag, via }, { generation, expiresAt, signer }) => {

@@ -31,7 +31,7 @@ async function perform (store: Store, command: Exclude<Command, { verb: 'pass' }
   const one = see(store)
   switch (command.verb) {
     case 'create': {
-      const { session, ended } = await store.create(command.user, { sid: own, signer: 'abcd', text: own, idleLifetime, absoluteLifetime, maxSessions: command.maxSessions }, within)
+      const { session, ended } = await store.create(command.user, { sid: own, signer: 'abc', text: own, idleLifetime, absoluteLifetime, maxSessions: command.maxSessions }, within)
       return { session: one(session), ended: ended.map(one) }
     }
     case 'list': return (await store.list(command.user, within)).map(one)
@@ -42,7 +42,7 @@ async function perform (store: Store, command: Exclude<Command, { verb: 'pass' }
     }
     case 'rotate': {
       const sid = named(command.of) ?? 'none'
-      const rotation = { sid, generation: model.presents(sid, command.offset), signer: 'abcd', text: command.text, idleLifetime, gracePeriod: graces[command.grace] }
+      const rotation = { sid, generation: model.presents(sid, command.offset), signer: 'abc', text: command.text, idleLifetime, gracePeriod: graces[command.grace] }
       const result = await store.rotate(command.user, rotation, within)
       if (result.outcome === 'unknown') return { outcome: 'unknown' }
       return { outcome: result.outcome, distance: result.distance, session: one(result.session) }

@@ -10,7 +10,7 @@ export function toRecord (sid: string, packed: Buffer): SessionRecord {
     refreshedAt: createdAt + packed.readIntBE(10, 5),
     expiresAt: createdAt + packed.readIntBE(15, 5),
     deadline: createdAt + packed.readIntBE(20, 5),
-    signer: packed.toString('latin1', 25, 29),
-    text: packed.toString('utf8', 29)
+    signer: packed.toString('latin1', 25, 28),
+    text: packed.toString('utf8', 28)
   }
 }

@@ -19,7 +19,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[1]) then return { now, 'late' } end
 
 local key = KEYS[1]
-local layout = '>I4I6i5i5i5c4'
+local layout = '>I4I6i5i5i5c3'
 
 -- A session that lives, as it is packed, and its members; the times since its creation. Nil where there is none.
 local function get(sid)

@@ -8,7 +8,7 @@ export interface SessionRecord {
   readonly expiresAt: number
   /** The absolute end, fixed at login. */
   readonly deadline: number
-  /** Four characters that tell which key signed the current refresh token. */
+  /** Three characters that tell which key signed the current refresh token. */
   readonly signer: string
   /** The session's content, which no store looks into. */
   readonly text: string

@@ -12,9 +12,9 @@ export interface Subject {
 
 export const within = 2000
 export const creation = (more: Partial<Creation> = {}): Creation =>
-  ({ sid: randomUUID(), signer: 'abcd', text: '0ada\n\n', idleLifetime: 14 * day, absoluteLifetime: 90 * day, maxSessions: 50, ...more })
+  ({ sid: randomUUID(), signer: 'abc', text: '0ada\n\n', idleLifetime: 14 * day, absoluteLifetime: 90 * day, maxSessions: 50, ...more })
 export const rotation = (sid: string, generation: number, more: Partial<Rotation> = {}): Rotation =>
-  ({ sid, generation, signer: 'abcd', text: undefined, idleLifetime: 14 * day, gracePeriod: 10 * second, ...more })
+  ({ sid, generation, signer: 'abc', text: undefined, idleLifetime: 14 * day, gracePeriod: 10 * second, ...more })
 
 /** What every store promises. `subject` makes a fresh one for each test. */
 export function contract (t: Test, name: string, subject: (t: Test) => Promise<Subject>): void {
@@ -26,7 +26,7 @@ export function contract (t: Test, name: string, subject: (t: Test) => Promise<S
     const wanted = creation({ text: '0Ada Løvelace\n☎\n{"a":[],"n":9007199254740993}' })
     const { session, ended } = await store.create(user, wanted, within)
     t.strictSame(ended, [])
-    t.match(session, { sid: wanted.sid, generation: 1, signer: 'abcd', text: wanted.text })
+    t.match(session, { sid: wanted.sid, generation: 1, signer: 'abc', text: wanted.text })
     t.equal(session.refreshedAt, session.createdAt)
     t.equal(session.expiresAt, session.createdAt + 14 * day)
     t.equal(session.deadline, session.createdAt + 90 * day)
@@ -47,8 +47,8 @@ export function contract (t: Test, name: string, subject: (t: Test) => Promise<S
     const { session } = await store.create(user, creation(), within)
     await pass(hour)
     const found = await store.find(user, session.sid, within)
-    const rotated = await store.rotate(user, rotation(session.sid, 1, { signer: 'efgh' }), within)
-    t.match(rotated, { outcome: 'rotated', distance: 0, session: { sid: session.sid, generation: 2, signer: 'efgh', text: session.text } })
+    const rotated = await store.rotate(user, rotation(session.sid, 1, { signer: 'efg' }), within)
+    t.match(rotated, { outcome: 'rotated', distance: 0, session: { sid: session.sid, generation: 2, signer: 'efg', text: session.text } })
     if (rotated.outcome === 'unknown') return
     t.ok(rotated.msSinceRotation >= hour && rotated.msSinceRotation < hour + minute)
     t.equal(rotated.session.createdAt, found?.createdAt)
@@ -70,7 +70,7 @@ export function contract (t: Test, name: string, subject: (t: Test) => Promise<S
     await pass(9 * second)
     const before = await store.find(user, sid, within)
     for (let i = 0; i < 3; i++) {
-      const repeated = await store.rotate(user, rotation(sid, 1, { text: 'other', signer: 'zzzz' }), within)
+      const repeated = await store.rotate(user, rotation(sid, 1, { text: 'other', signer: 'zzz' }), within)
       t.match(repeated, { outcome: 'repeated', distance: 1 })
       t.strictSame(repeated.outcome === 'repeated' && repeated.session, before)
     }
