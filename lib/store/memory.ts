@@ -15,6 +15,8 @@ export class MemoryStore implements Store {
 
   async create (user: string, { sid, signer, text, idleLifetime, absoluteLifetime, maxSessions }: Creation) {
     this.#sweep()
+    const known = this.#get(user, sid)
+    if (known !== undefined) return { session: known, ended: [] }
     const now = this.now()
     const deadline = now + absoluteLifetime
     const expiresAt = Math.min(now + idleLifetime, deadline)

@@ -6,6 +6,9 @@ import { family, script } from './script'
  * Returns: { now, 'created', packed, ended… }
  */
 export const create = script(family + `
+-- A client that lost the answer sends the command again: the session is there by then, and is no older one to end.
+local known = get(ARGV[2])
+if known then return { now, 'created', known } end
 local sessions = live()
 if sessions.stale then
   redis.call('DEL', key)

@@ -201,6 +201,15 @@ export function contract (t: Test, name: string, subject: (t: Test) => Promise<S
     t.equal((await store.list(user, within)).length, 6)
   })
 
+  test('a login that is sent again opens one session and ends no other for it', async (t, { store }, user) => {
+    const first = await store.create(user, creation(), within)
+    const wanted = creation({ maxSessions: 2 })
+    const sent = await store.create(user, wanted, within)
+    const again = await store.create(user, wanted, within)
+    t.strictSame(again, { session: sent.session, ended: [] })
+    t.strictSame((await store.list(user, within)).map(({ sid }) => sid).sort(), [first.session.sid, wanted.sid].sort())
+  })
+
   test('many presentations at once come to one rotation', async (t, { store }, user) => {
     const { session: { sid } } = await store.create(user, creation(), within)
     const outcomes = await Promise.all(Array.from({ length: 200 }, async () => await store.rotate(user, rotation(sid, 1), within)))
