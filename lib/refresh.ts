@@ -14,6 +14,7 @@ import type { Outcome, SessionRecord } from './store/store'
 import { presented } from './transport'
 
 type Candidate = RefreshToken & { sid: string }
+type Judged = Exclude<Outcome, { outcome: 'unknown' }>
 
 const invalidClaims = (sentence: string) => new InvalidClaimsError(`the claims hook: ${sentence}`)
 
@@ -22,11 +23,14 @@ export function createRefresh (context: Context) {
   const { settings, refreshTokens, ask, durability, accessTokens, now } = context
 
   return async function refresh (request: FastifyRequest, reply: FastifyReply): Promise<TokenResponse> {
+    let refusal: Error | undefined
     for (const token of findCandidates(request)) {
       const outcome = await present(token, request)
-      // Another session's cookie, left over from an earlier login, must not lock the living one out.
-      if (outcome.outcome === 'unknown') continue
-      if (outcome.outcome === 'reused') throw await reused(outcome, token, request)
+      // Another session's cookie, left over from an earlier login or planted, must not lock the living one out.
+      if (outcome instanceof Error) {
+        refusal ??= outcome
+        continue
+      }
       const { session, distance, msSinceRotation } = outcome
       const event = { sid: session.sid, sub: contentOf(session).sub, generation: session.generation, msSinceRotation }
       if (outcome.outcome === 'repeated') {
@@ -37,7 +41,7 @@ export function createRefresh (context: Context) {
       }
       return issue(context, reply, session, token)
     }
-    throw refuse(RefreshTokenInvalidError, 'its session is over')
+    throw refusal
   }
 
   // One for each session that an authentic and living token names, the one with the most life left first.
@@ -64,34 +68,40 @@ export function createRefresh (context: Context) {
     return paired
   }
 
-  async function present (token: Candidate, request: FastifyRequest): Promise<Outcome> {
+  // What the token is refused for is answered; only accidents are thrown.
+  async function present (token: Candidate, request: FastifyRequest): Promise<Judged | Error> {
     const { sid, tag, gen } = token
     const { idleLifetime, gracePeriod } = settings.refreshToken
     let text: string | undefined
     if (settings.claims !== undefined) {
       const session = await ask(async (store, within) => await store.find(tag, sid, within))
-      if (session === undefined) return expired(token)
+      if (session === undefined) return over(token)
       // A repeat and a reuse write no claims.
-      if (gen >= session.generation) text = await renew(session, token, request)
+      if (gen >= session.generation) {
+        const renewed = await renew(session, token, request)
+        if (renewed instanceof Error) return renewed
+        text = renewed
+      }
     }
     const rotation = { sid, generation: gen, signer: refreshTokens.signer, text, idleLifetime, gracePeriod }
     const outcome = await ask(async (store, within) => await store.rotate(tag, rotation, within))
-    return outcome.outcome === 'unknown' ? expired(token) : outcome
+    if (outcome.outcome === 'unknown') return over(token)
+    return outcome.outcome === 'reused' ? await reused(outcome, token, request) : outcome
   }
 
   // The token's exp is its session's end, rounded up to a second: in that last second the store knows better.
-  function expired ({ exp }: RefreshToken): Outcome {
-    if ((exp - 1) * 1000 < now()) throw refuse(RefreshTokenExpiredError, 'its session has run out')
-    return { outcome: 'unknown' }
+  function over ({ exp }: RefreshToken): Error {
+    const expired = (exp - 1) * 1000 < now()
+    return refuse(expired ? RefreshTokenExpiredError : RefreshTokenInvalidError, 'its session is over')
   }
 
-  async function renew (record: SessionRecord, { tag }: RefreshToken, request: FastifyRequest): Promise<string | undefined> {
+  async function renew (record: SessionRecord, { tag }: RefreshToken, request: FastifyRequest): Promise<string | Error> {
     const claims = await callHook(async () => await settings.claims?.(toSession(record), request))
     if (claims === null) {
       const ended = await ask(async (store, within) => await store.end(tag, record.sid, within))
       if (ended !== undefined) announceEnd(context, 'deny', ended)
       await durability.confirm(tag, [record])
-      throw refuse(SessionRevokedError, 'the claims hook denied the refresh')
+      return refuse(SessionRevokedError, 'the claims hook denied the refresh')
     }
     const { extra } = readClaims(claims, invalidClaims)
     const text = toText({ ...contentOf(record), extra })
@@ -99,7 +109,7 @@ export function createRefresh (context: Context) {
     return text
   }
 
-  async function reused ({ session, distance, msSinceRotation }: Exclude<Outcome, { outcome: 'unknown' }>, { tag }: RefreshToken, request: FastifyRequest): Promise<Error> {
+  async function reused ({ session, distance, msSinceRotation }: Judged, { tag }: RefreshToken, request: FastifyRequest): Promise<Error> {
     const { sid, generation } = session
     announceEnd(context, 'reuse', session, { distance, msSinceRotation })
     request.log.warn({ sid, generation, distance, msSinceRotation }, 'a spent refresh token came back: its session is ended')

@@ -27,7 +27,7 @@ t.test('a refresh rotates the refresh token and issues a fresh access token', as
 t.test('a body is not needed, whatever content type is named', async (t) => {
   const { login, refresh, logout } = await build(t)
   const client = await login()
-  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain']) {
+  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'nonsense', ';', 'application/json, text/plain']) {
     t.equal((await refresh(client, { headers: { 'content-type': type } })).statusCode, 200, type)
     t.equal((await refresh(client, { headers: { 'content-type': type, 'content-length': '0' } })).statusCode, 200, type)
   }
@@ -228,6 +228,21 @@ t.test('among cookies of one name the authentic one counts', async (t) => {
   clock.pass(-minute)
   await refresh(ended)
   t.equal((await refresh(cookies(revived, ended))).statusCode, 200)
+})
+
+t.test('a cookie whose session is ended now does not lock out the living one beside it', async (t) => {
+  const reuses: string[] = []
+  const { login, refresh, app, clock } = await build(t, { onReuse: ({ sub }) => { reuses.push(sub) }, claims: ({ sub }) => sub === 'eve' ? null : {} })
+  const living = await login({ sub: 'ada' })
+  clock.pass(minute)
+  const planted = await login({ sub: 'mallory' })
+  await refresh(toClient(await refresh(planted)))
+  const denied = await login({ sub: 'eve' })
+  const response = await refresh({ cookie: `${planted.cookie}; ${denied.cookie}; ${living.cookie}` })
+  t.equal(peek(toClient(response).refreshToken).key, peek(living.refreshToken).key)
+  t.strictSame(reuses, ['mallory'])
+  t.strictSame(await app.sessions.list('mallory'), [])
+  t.strictSame(await app.sessions.list('eve'), [])
 })
 
 t.test('a living session is found beside the cookie of one that is over', async (t) => {
