@@ -27,7 +27,7 @@ export function object<T extends Table> (table: T): Check<Read<T>> {
   return (given, path) => {
     const at = (name: string) => path === '' ? name : `${path}.${name}`
     const options = given ?? {}
-    if (!isObject(options)) deny(path === '' ? 'object' : path, describe(given), 'an object')
+    if (!isObject(options)) deny(path, describe(given), 'an object')
     for (const name of Object.keys(options)) {
       if (!Object.hasOwn(table, name)) deny(at(name), 'unknown', Object.keys(table).map(at).join(', '))
     }

@@ -35,6 +35,7 @@ export const longestMaxAge = 400 * 24 * 60 * 60
 /** Normalises the attributes and finds the strictest name that they allow. @see RFC 6265bis §4.1.3 */
 export function readCookie (given: unknown, defaultPath: string): CookieSettings {
   const { name, path = defaultPath, ...others } = read(given, 'refreshToken.cookie')
+  if (path === defaultPath && /[:*]/.test(path)) deny('refreshToken.cookie.path', 'missing', `a fixed path: that of the routes, ${path}, has parameters`)
   const attributes = Object.fromEntries(Object.entries({ path, ...others }).filter(([, attribute]) => attribute !== undefined))
   const securePrefix = others.secure
   const hostPrefix = others.secure && path === '/' && others.domain === undefined

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value } from './check'
+import { deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value, type Check } from './check'
 import { readCookie, type CookieOptions, type CookieSettings } from './cookie'
 import { readDurability, type DurabilitySettings } from './durability'
 import { readRing, type Key } from './keys'
@@ -34,16 +34,22 @@ const isTransports = (given: unknown): given is [Transport, ...Transport[]] => i
 const isLimit = (given: unknown): given is number => typeof given === 'number' && given >= 1 && (Number.isInteger(given) || given === Infinity)
 const isPrefix = (given: unknown): given is string => typeof given === 'string' && /^(\/[\w.~-]+)*\/?$/.test(given)
 const isAudience = (given: unknown): given is string | string[] => isString(given) || (isListOf(isString)(given) && given.length > 0)
-const isOrigin = (given: unknown): given is string => isString(given) && URL.canParse(given) && new URL(given).origin === given
+// The pages of an app's WebView or of an extension have origins that URL does not know.
+const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
+const isOrigin = (given: unknown): given is string => isString(given) && URL.canParse(given) && (new URL(given).origin === given || isAppOrigin.test(given))
 const isRevocation = (given: unknown): given is 'none' | 'push' => given === 'none' || given === 'push'
 const isHook = <T extends ClaimsHook | ReuseHook>(given: unknown): given is T => typeof given === 'function'
 const isExtras = (given: unknown): given is RouteExtras | boolean => isObject(given) || typeof given === 'boolean'
 const isStore = (given: unknown): given is Store => isObject(given) && ['now', 'create', 'find', 'list', 'rotate', 'end', 'endAll'].every((name) => typeof given[name] === 'function')
 
+// A URL given by mistake may hold a password: only the type of what was given is told.
+const client = <T>(test: (given: unknown) => given is T, allowed: string): Check<T | undefined> =>
+  (given, path) => given === undefined || test(given) ? given : deny(path, `of type ${typeof given}`, allowed)
+
 const read = object({
   secret: readRing,
-  redis: value(isRedisClient, 'an ioredis-compatible Redis or Cluster', undefined),
-  store: value(isStore, 'a Store, such as new MemoryStore()', undefined),
+  redis: client(isRedisClient, 'an ioredis-compatible Redis or Cluster'),
+  store: client(isStore, 'a Store, such as new MemoryStore()'),
   accessToken: object({
     lifetime: duration(30 * minutes, 1),
     issuer: value(isString, 'a non-empty string', undefined),
@@ -85,7 +91,7 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
     ring: secret,
     store: chooseStore(store, redis, fastify),
     refreshToken: { idleLifetime, absoluteLifetime, gracePeriod, paired, transports },
-    cookie: readCookie(cookie, `${fastify.prefix}${path}` || '/'),
+    cookie: readCookie(cookie, `${fastify.prefix.replace(/\/$/, '')}${path}` || '/'),
     prefix: path,
     routes: { refresh: extras(routes.refresh), logout: extras(routes.logout), jwks: extras(routes.jwks) },
     trustedOrigins: new Set(trustedOrigins),

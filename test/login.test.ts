@@ -167,6 +167,19 @@ t.test('the path of the cookie has an enclosing prefix too', async (t) => {
   t.equal((await app.inject({ method: 'POST', url: '/api/auth/refresh', cookies: { [name]: value } })).statusCode, 200)
 })
 
+t.test('the path of the cookie is one that browsers send it back to', async (t) => {
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  await app.register(async (api) => {
+    await api.register(authPlugin, { secret, store: new MemoryStore() })
+    api.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
+  }, { prefix: '/api/' })
+  t.match((await app.inject({ method: 'POST', url: '/api/login' })).headers['set-cookie'], /; Path=\/api\/auth;/)
+  const tenants = Fastify()
+  tenants.register(async (tenant) => { await tenant.register(authPlugin, { secret, store: new MemoryStore() }) }, { prefix: '/:tenant' })
+  await t.rejects(async () => await tenants.ready(), { code: 'INVALID_OPTION', message: /cookie\.path is missing; allowed: a fixed path: that of the routes, \/:tenant\/auth/ })
+})
+
 t.test('the cookie lives as long as the session can, never over 400 days', async (t) => {
   const { login } = await build(t, { refreshToken: { idleLifetime: '500d', absoluteLifetime: '600d' } })
   t.match((await login()).response.headers['set-cookie'], /Max-Age=34560000;/)

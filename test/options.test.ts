@@ -61,9 +61,10 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ claims: {} }, /claims is an object; allowed: a function/],
     [{ onReuse: 'log' }, /onReuse is "log"/],
     [{ revocation: true }, /revocation is true; allowed: 'none' or 'push'/],
-    [{ store: {} }, /store is an object; allowed: a Store/],
+    [{ store: {} }, /store is of type object; allowed: a Store/],
     [{ store, redis: { evalsha () {} } }, /store is given beside redis/],
-    [{ store: undefined, redis: 'redis://localhost' }, /redis is "redis:\/\/localhost"/],
+    [{ store: undefined, redis: 'redis://:password@localhost' }, /^(?!.*password).*redis is of type string/],
+    [{ store: 'redis://:password@localhost' }, /^(?!.*password).*store is of type string/],
     [{ store: undefined }, /store is missing.*register @fastify\/redis first, pass redis.*or pass store/],
     [{ store: { now () {}, create () {}, find () {}, list () {}, rotate () {}, end () {}, endAll () {} }, revocation: 'push' }, /revocation is 'push'; allowed: 'none' with a store that has no listen/],
     [{ prefix: 'x'.repeat(100) }, /prefix is "x{60}…"/],
@@ -81,6 +82,11 @@ t.test('a wrong secret is refused without being named', async (t) => {
     t.match(error, { code: 'INVALID_OPTION', message: /secret/ })
     t.notMatch(error?.message, /hunter2/)
   }
+})
+
+t.test('the origins of WebViews and extensions can be trusted', async (t) => {
+  t.equal(await register({ secret, store, trustedOrigins: ['capacitor://localhost', 'chrome-extension://abcdef', 'http://localhost:8080'] }), undefined)
+  for (const origin of ['capacitor://localhost/', 'https:///a', 'file:///', 'javascript:x']) t.match(await register({ secret, store, trustedOrigins: [origin] }), { code: 'INVALID_OPTION' }, origin)
 })
 
 t.test('the objects of the caller are never changed', async (t) => {

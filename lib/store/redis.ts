@@ -1,4 +1,4 @@
-import { deny, describe, object, value } from '../check'
+import { deny, object, value } from '../check'
 import { Clock } from './clock'
 import { createCork, type Socketed } from './cork'
 import { toRecord } from './packed'
@@ -42,7 +42,7 @@ export class RedisStore implements Store {
 
   /** @param options.prefix stands before every key and channel, `jwt:` by default. @throws INVALID_OPTION */
   constructor (client: RedisClient, options: { prefix?: string } = {}) {
-    if (!isRedisClient(client)) deny('redis', describe(client), 'an ioredis-compatible Redis or Cluster')
+    if (!isRedisClient(client)) deny('redis', `of type ${typeof client}`, 'an ioredis-compatible Redis or Cluster')
     this.#client = client as BinaryClient
     this.#prefix = readOptions(options, 'RedisStore').prefix
     this.#channel = `${this.#prefix}ended`
