@@ -42,10 +42,9 @@ export function createLogout (context: Context) {
     if (request.sid !== null) return [{ sid: request.sid, tag: tagOf((request.user as { sub: string }).sub) }]
     const named = new Map<string, Named>()
     const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
-    const time = settings.store.now() ?? 0
     for (const text of texts) {
       const token = refreshTokens.recognise(text)
-      if (token?.via === via && token.exp * 1000 > time) named.set(token.key, { sid: sidOf(token.key), tag: token.tag })
+      if (token?.via === via) named.set(token.key, { sid: sidOf(token.key), tag: token.tag })
     }
     return named.size > 0 ? [...named.values()] : byAccessToken(request)
   }

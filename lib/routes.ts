@@ -46,6 +46,12 @@ const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => 
 
 // Real clients name any content type on a POST without a body; Fastify by itself answers them 400 and 415.
 function acceptEmptyBodies (scope: FastifyInstance): void {
+  scope.addHook('onRequest', (request, _reply, done) => {
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = request.raw.headers
+    if (length === '0' && coding === undefined) delete request.raw.headers['content-type']
+    done()
+  })
+  // A body that comes in chunks can be empty too.
   const parseJson = scope.getDefaultJsonParser('error', 'error')
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {

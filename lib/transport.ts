@@ -16,7 +16,7 @@ export function presented (request: FastifyRequest, transports: readonly Transpo
     // A token that is not even text is as malformed as one can be.
     return { via: 'body', texts: [typeof body.refresh_token === 'string' ? body.refresh_token : '?'] }
   }
-  return { via: 'cookie', texts: transports.includes('cookie') ? cookieValues(request.headers.cookie, name) : [] }
+  return transports.includes('cookie') ? { via: 'cookie', texts: cookieValues(request.headers.cookie, name) } : { via: 'body', texts: [] }
 }
 
 /** Gives the browser a refresh token to keep for `ms`, or until it closes where `ms` is `undefined`. */

@@ -28,6 +28,12 @@ t.test('a refresh token of any generation names its session', async (t) => {
   node.clock.pass(minute)
   t.equal((await node.logout(first)).statusCode, 204)
   t.equal((await node.refresh(third)).statusCode, 401)
+  const old = await node.login()
+  node.clock.pass(13 * day)
+  const young = toClient(await node.refresh(old))
+  node.clock.pass(2 * day)
+  await node.logout(old)
+  t.equal((await node.refresh(young)).statusCode, 401, 'also one whose own time is over')
 })
 
 t.test('without a refresh token an access token names it, expired or not', async (t) => {
@@ -138,5 +144,16 @@ t.test('a session of the body transport has no cookie to clear', async (t) => {
   const response = await node.logout({ cookie: '' }, { payload: { refresh_token: client.refreshToken } })
   t.equal(response.statusCode, 204)
   t.notOk(response.headers['set-cookie'])
+  t.equal(await count(node), 0)
+})
+
+t.test('an application without cookies clears none, and has no foreign origins', async (t) => {
+  const node = await build(t, { refreshToken: { transports: ['body'] } })
+  const { authorization } = await node.login()
+  for (const headers of [{ authorization }, { 'sec-fetch-site': 'cross-site' }]) {
+    const response = await node.logout({ cookie: '' }, { headers })
+    t.equal(response.statusCode, 204)
+    t.notOk(response.headers['set-cookie'])
+  }
   t.equal(await count(node), 0)
 })
