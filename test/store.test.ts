@@ -126,6 +126,13 @@ t.test('RedisStore refuses what is no client, and wrong options', async (t) => {
   t.throws(() => new RedisStore(client as never, { prefx: 'a' } as never), { code: 'INVALID_OPTION', message: /prefx/ })
 })
 
+t.test('whatever a store rejects with comes to one error', async (t) => {
+  for (const reason of ['a word', undefined, new Error('a reason')] as unknown[]) {
+    const ask = createAsk(new MemoryStore(), within)
+    await t.rejects(ask(async () => await new Promise((_resolve, reject) => { Object.assign(reject)(reason) })), { code: 'STORE_UNAVAILABLE', reason: reason instanceof Error ? 'a reason' : 'the store failed' })
+  }
+})
+
 t.test('a clock of the store is learned from its answers', async (t) => {
   const clock = new Clock()
   t.equal(clock.now(), undefined)

@@ -10,16 +10,13 @@ export type Ask = <T>(step: (store: Store, within: number) => Promise<T>) => Pro
 /** Bounds every wait for the store to `within` ms. */
 export function createAsk (store: Store, within: number): Ask {
   return async (step) => {
-    let stop = () => {}
     try {
       return await new Promise((resolve, reject) => {
-        stop = patience(within, () => reject(new Error(`no answer within ${within} ms`)))
-        step(store, within).then(resolve, reject)
+        const stop = patience(within, () => reject(new Error(`no answer within ${within} ms`)))
+        step(store, within).finally(stop).then(resolve, reject)
       })
     } catch (error) {
       throw unavailable(error)
-    } finally {
-      stop()
     }
   }
 }
