@@ -44,6 +44,13 @@ t.test('a page that loads finds its session by the cookie', async (t) => {
   t.strictSame(calls(), ['/auth/refresh 401', '/login 200', '/auth/refresh 200', '/me 200'])
 })
 
+t.test('a prefix may end in a slash', async (t) => {
+  const { open, origin, calls } = await start(t)
+  const auth = open({ prefix: `${origin}/auth/` })
+  await auth.restore()
+  t.strictSame(calls(), ['/auth/refresh 401'])
+})
+
 t.test('the first request restores the session by itself', async (t) => {
   const { open, calls } = await start(t)
   await open().login('/login', ada)

@@ -80,7 +80,7 @@ export function createClient (options: ClientOptions = {}): Client {
   }
 
   const call = async (verb: string, body?: object) =>
-    carry(toPost(`${api.href}/${verb}`, { refresh_token: await storage?.get() ?? undefined, ...body }))
+    carry(toPost(api.href.replace(/\/?$/, '/' + verb), { refresh_token: await storage?.get() ?? undefined, ...body }))
 
   async function renew () {
     const begun = epoch
