@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
 import { build, day, hour, minute, peek, second as sec, secret, TestClock, toClient } from './app'
@@ -31,6 +32,7 @@ t.test('a body is not needed, whatever content type is named', async (t) => {
     t.equal((await refresh(client, { headers: { 'content-type': type } })).statusCode, 200, type)
     t.equal((await refresh(client, { headers: { 'content-type': type, 'content-length': '0' } })).statusCode, 200, type)
   }
+  t.equal((await refresh(client, { payload: Readable.from([]), headers: { 'content-type': 'application/json', 'transfer-encoding': 'chunked' } })).statusCode, 200, 'in chunks, none of them')
   t.equal((await refresh(client, { payload: {} })).statusCode, 200)
   t.equal((await refresh(client, { payload: '{"x"', headers: { 'content-type': 'application/json' } })).statusCode, 400)
   t.match((await refresh(client, { payload: 'a=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } })).json(), { statusCode: 415, message: /application\/x-www-form-urlencoded; allowed/ })
