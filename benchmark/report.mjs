@@ -13,6 +13,19 @@ const titles = {
   login: 'Log in'
 }
 
+/** Whom each of ours is compared with under a load, beside the bare route. */
+const comparisons = [
+  ['one', 'ours HS256', '@fastify/jwt HS256'],
+  ['one', 'ours EdDSA', '@fastify/jwt EdDSA'],
+  ['one', 'ours HS256, push', 'ours HS256'],
+  ['forged', 'ours HS256', '@fastify/jwt HS256'],
+  ['refresh', 'ours HS256', 'EVALSHA, one write a tick'],
+  ['refresh', 'ours HS256', 'EVALSHA'],
+  ['refresh', 'ours HS256', 'GET, compare, SET'],
+  ['refresh', 'ours HS256', 'GET, compare, SET a JWT'],
+  ['refresh', 'ours HS256', 'oidc-provider']
+]
+
 /** Median, minimum and maximum of some numbers. */
 export function spread (numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
@@ -49,6 +62,17 @@ function table ({ title, rows }) {
   return [`## ${title}`, '', `| ${columns.join(' | ')} |`, '|---|--:|--:|--:|--:|--:|', ...lines].join('\n')
 }
 
+/** How much more of ours than of another one core can serve, pass by pass. */
+function compare (samples) {
+  const lines = comparisons.flatMap(([load, ours, other]) => {
+    const [a, b] = [ours, other].map((name) => samples.filter((sample) => sample.load === load && sample.name === name))
+    if (a.length === 0 || b.length === 0) return []
+    const best = spread(b.map(({ cpu }) => cpu)).min / spread(a.map(({ cpu }) => cpu)).min
+    return `| ${titles[load]} | ${ours} | ${other} | ${range(spread(a.map(({ cpu }, pass) => b[pass].cpu / cpu)), 2)} | ${best.toFixed(2)} |`
+  })
+  return ['## Side by side', '', '| | | beside | times as many | at best |', '|---|---|---|--:|--:|', ...lines].join('\n')
+}
+
 /** Writes the tables and the plot. */
 export function report () {
   const { date, machine, time, samples } = JSON.parse(readFileSync(file('results.json'), 'utf8'))
@@ -60,7 +84,7 @@ ${time.ms / 1000} s, the contenders in turn within each pass. CPU is what one re
 is the bare route's CPU in the same pass divided by it: the ratio of what one core can serve. Other work on the machine adds to CPU and
 never takes away, so "at best" divides the least that each needed in any pass. The server has one core; the load (64 connections) and
 Redis share the other.`
-  writeFileSync(file('results.md'), [head, ...loads.map(table)].join('\n\n') + '\n')
+  writeFileSync(file('results.md'), [head, compare(samples), ...loads.map(table)].join('\n\n') + '\n')
   writeFileSync(file('results.svg'), plot(loads))
 }
 

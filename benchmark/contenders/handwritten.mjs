@@ -2,7 +2,7 @@
 import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import { Redis } from 'ioredis'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { idleLifetime, secret, serve, tokens } from '../serve.mjs'
 
 const script = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -41,28 +41,44 @@ const designs = {
   }
 }
 
-const start = (design) => (port) => serve(async (app) => {
-  const redis = new Redis({ port, keyPrefix: `${design}:` })
+/** Refresh tokens as tutorials have them: random ones that name their user, or JWTs. */
+const kinds = {
+  random: () => ({
+    make: (sub) => `${sub}.${randomBytes(32).toString('base64url')}`,
+    subOf: (token) => token.slice(0, token.indexOf('.'))
+  }),
+  jwt: ({ jwt }) => ({
+    make: (sub) => jwt.sign({ sub, jti: randomUUID() }, { expiresIn: '14d' }),
+    subOf: (token) => jwt.verify(token).sub
+  })
+}
+
+const start = (design, kind) => (port) => serve(async (app) => {
+  const redis = new Redis({ port, keyPrefix: `${design}, ${kind}:` })
   const swap = designs[design](redis, await redis.script('LOAD', script))
   await app.register(fastifyCookie)
   await app.register(fastifyJwt, { secret, sign: { expiresIn: '30m' } })
+  const { make, subOf } = kinds[kind](app)
   const cookie = { path: '/auth', httpOnly: true, secure: true, sameSite: 'strict', maxAge: idleLifetime }
   const issue = (reply, sub, token) => reply.setCookie('refresh_token', token, cookie)
     .header('cache-control', 'no-store').send(tokens(app.jwt.sign({ sub })))
   app.post('/login', async (request, reply) => {
     const { sub } = request.body
-    const token = `${sub}.${randomBytes(32).toString('base64url')}`
+    const token = make(sub)
     await redis.set(sub, hash(token), 'EX', idleLifetime)
     return issue(reply, sub, token)
   })
   app.post('/auth/refresh', async (request, reply) => {
     const old = request.cookies.refresh_token
-    const sub = old.slice(0, old.indexOf('.'))
-    const token = `${sub}.${randomBytes(32).toString('base64url')}`
+    const sub = subOf(old)
+    const token = make(sub)
     return await swap(sub, hash(old), hash(token)) ? issue(reply, sub, token) : reply.code(401).send({ error: 'Unauthorized' })
   })
 })
 
-export const contenders = Object.fromEntries(Object.keys(designs).map((design) => [
-  design, { start: start(design), login: design === 'EVALSHA', refresh: 'refresh' }
-]))
+const contender = (design, kind = 'random') => ({ start: start(design, kind), login: design === 'EVALSHA', refresh: 'refresh' })
+
+export const contenders = {
+  ...Object.fromEntries(Object.keys(designs).map((design) => [design, contender(design)])),
+  'GET, compare, SET a JWT': contender('GET, compare, SET', 'jwt')
+}
