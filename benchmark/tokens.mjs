@@ -1,4 +1,4 @@
-// What refresh tokens cost, signed and read directly, and by the library under @fastify/jwt. npm --prefix benchmark run tokens
+// What HS256 tokens cost, signed and read directly, and by the library under @fastify/jwt. npm --prefix benchmark run tokens
 import fastJwt from 'fast-jwt'
 import { createHs256 } from '../dist/hs256.js'
 import { spread } from './report.mjs'

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { AccessTokenExpiredError, AccessTokenInvalidError, AccessTokenMissingError, refuse } from './errors'
 import { signerOf, type Payload, type Signers } from './jwt'
 import type { Settings } from './settings'
-import { contentOf } from './session'
+import { contentOf, type Content } from './session'
 import type { SessionRecord } from './store/store'
 
 /** The claims of a verified access token, frozen: many requests share them. */
@@ -19,7 +19,7 @@ export interface AccessClaims extends Payload {
 
 export interface AccessTokens {
   /** Signs the session's access token. `now` in ms; `expiresIn` in seconds. @see RFC 9068 §2 */
-  sign: (record: SessionRecord, now: number) => { token: string, expiresIn: number }
+  sign: (record: SessionRecord, content: Content, now: number) => { token: string, expiresIn: number }
   /** The length of the token of a session with this content, in characters; at most that where it is sure to fit. */
   measure: (text: string) => number
   /** The claims of a token of ours that lives. @throws ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED */
@@ -32,12 +32,13 @@ export interface AccessTokens {
 export const longestAccessToken = 8192
 
 const challenge = 'Bearer error="invalid_token", error_description='
-const remembered = { max: 50_000, maxSize: 32 * 1024 * 1024 }
+const mostBytes = 32 * 1024 * 1024
 
 /** Signs and verifies access tokens. `now` tells the time in ms, by the store's clock where it is known. */
 export function createAccessTokens (signers: Signers, { accessToken: { lifetime } }: Settings, now: () => number): AccessTokens {
   // A verdict rests on the whole token and on keys that do not change, so it holds for as long as the token lives.
-  const verified = new LRUCache<string, AccessClaims>({ ...remembered, sizeCalculation: (_claims, token) => token.length * 3 })
+  // Bounded in bytes alone, which bounds their number as well: room for a number would be taken at the start.
+  const verified = new LRUCache<string, AccessClaims>({ maxSize: mostBytes, sizeCalculation: (_claims, token) => token.length * 3 })
 
   function recognise (token: string): AccessClaims | undefined {
     const known = verified.get(token)
@@ -47,15 +48,14 @@ export function createAccessTokens (signers: Signers, { accessToken: { lifetime 
     return claims
   }
 
-  function sign (record: Pick<SessionRecord, 'sid' | 'text' | 'createdAt' | 'deadline'>, now: number) {
-    const { sub, extra } = contentOf(record)
+  function sign ({ sid, createdAt, deadline }: Pick<SessionRecord, 'sid' | 'createdAt' | 'deadline'>, { sub, extra }: Content, now: number) {
     const iat = Math.floor(now / 1000)
-    const exp = Math.min(iat + Math.floor(lifetime / 1000), Math.floor(record.deadline / 1000))
-    const claims = { ...extra, sub, sid: record.sid, iat, exp, auth_time: Math.floor(record.createdAt / 1000) }
+    const exp = Math.min(iat + Math.floor(lifetime / 1000), Math.floor(deadline / 1000))
+    const claims = { ...extra, sub, sid, iat, exp, auth_time: Math.floor(createdAt / 1000) }
     return { token: signers[0].sign(claims), expiresIn: exp - iat }
   }
 
-  const lengthOf = (text: string) => sign({ sid: '-'.repeat(22), text, createdAt: 1e12, deadline: 2e12 }, 1e12).token.length
+  const lengthOf = (text: string) => sign({ sid: '-'.repeat(22), createdAt: 1e12, deadline: 2e12 }, contentOf({ text }), 1e12).token.length
   const bare = lengthOf('0')
 
   return {

@@ -73,7 +73,7 @@ export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) 
         'www-authenticate': `Bearer error="insufficient_user_authentication", error_description="A more recent login is required", max_age=${seconds}`
       })
     }
-    if (live && await ask(async (store, within) => await store.find(tagOf(claims.sub), claims.sid, within)) === undefined) {
+    if (live && await ask((store, within) => store.find(tagOf(claims.sub), claims.sid, within)) === undefined) {
       watch.ended(claims.sid)
       throw revoked()
     }

@@ -48,7 +48,7 @@ export function readCookie (given: unknown, defaultPath: string): CookieSettings
 
 /** All values that a Cookie header holds for one name: an old cookie of another path or domain may stand before the right one. */
 export function cookieValues (header: string | undefined, name: string): string[] {
-  return (header ?? '').split(';').flatMap((pair) => fastifyCookie.parse(pair)[name] || [])
+  return (header ?? '').split(';').flatMap((pair) => pair.includes(name) ? fastifyCookie.parse(pair)[name] || [] : [])
 }
 
 /** A Set-Cookie header; `maxAge` in seconds, `undefined` for a cookie that goes with the browser's session. */

@@ -1,37 +1,38 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 
-const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-
-/** Signs texts, and tells whether what follows the last dot of a token is the signature of what stands before it. @see RFC 7518 §3.2 */
-export function createMac (secret: Buffer): { sign: (text: string) => string, isSigned: (token: string) => boolean } {
-  const key = createSecretKey(secret)
-  const mac = (text: string) => createHmac('sha256', key).update(text).digest('base64url')
-  return {
-    sign: (text) => `${text}.${mac(text)}`,
-    isSigned: (token) => {
-      const end = token.lastIndexOf('.')
-      const given = Buffer.from(token.slice(end + 1))
-      const expected = Buffer.from(mac(token.slice(0, Math.max(0, end))))
-      return given.length === expected.length && timingSafeEqual(given, expected)
-    }
-  }
-}
-
-/** Signs and verifies tokens that nobody else makes or reads. */
+/** Signs tokens that all have the very same header, and recognises their signatures. */
 export interface Hs256 {
   readonly kid: string
   sign: (payload: object) => string
-  /** What an authentic token says; `undefined` for any other text. */
+  /** Tells whether what follows the last dot of a token is the signature of what stands before it. */
+  isSigned: (token: string) => boolean
+  /** What an authentic token with that header says; `undefined` for any other text. */
   verify: (token: string) => unknown
 }
 
-/** Makes tokens that all have the very same header, and knows no other. @see RFC 7515 §3.1 */
+/** Writes a JOSE header, or a payload, as a token has it. @see RFC 7515 §3.1 */
+export const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** Makes tokens of one type under one key. @see RFC 7515 §3.1, RFC 7518 §3.2 */
 export function createHs256 (secret: Buffer, typ: string, kid: string): Hs256 {
+  const key = createSecretKey(secret)
   const header = `${encode({ alg: 'HS256', typ, kid })}.`
-  const { sign, isSigned } = createMac(secret)
+  const mac = (text: string) => createHmac('sha256', key).update(text).digest('base64url')
+
+  function isSigned (token: string): boolean {
+    const end = token.lastIndexOf('.')
+    const given = Buffer.from(token.slice(end + 1))
+    const expected = Buffer.from(mac(token.slice(0, Math.max(0, end))))
+    return given.length === expected.length && timingSafeEqual(given, expected)
+  }
+
   return {
     kid,
-    sign: (payload) => sign(header + encode(payload)),
+    isSigned,
+    sign: (payload) => {
+      const text = header + encode(payload)
+      return `${text}.${mac(text)}`
+    },
     verify: (token) => token.startsWith(header) && isSigned(token)
       ? JSON.parse(Buffer.from(token.slice(header.length, token.lastIndexOf('.')), 'base64url').toString())
       : undefined

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import type { Context } from './context'
 import type { RefreshToken } from './refresh-token'
-import { contentOf } from './session'
+import type { Content } from './session'
 import type { SessionRecord } from './store/store'
 import { writeCookie } from './transport'
 
@@ -16,13 +16,13 @@ export interface TokenResponse {
 }
 
 /** Issues both tokens of the session's present generation, each by its own way. */
-export function issue ({ settings, accessTokens, refreshTokens, now }: Context, reply: FastifyReply, record: SessionRecord, token: Pick<RefreshToken, 'key' | 'tag' | 'via'>): TokenResponse {
+export function issue ({ settings, accessTokens, refreshTokens, now }: Context, reply: FastifyReply, record: SessionRecord, content: Content, token: Pick<RefreshToken, 'key' | 'tag' | 'via'>): TokenResponse {
   const time = now()
-  const access = accessTokens.sign(record, time)
+  const access = accessTokens.sign(record, content, time)
   const refresh = refreshTokens.sign(token, record)
   reply.header('cache-control', 'no-store')
   const response: TokenResponse = { access_token: access.token, token_type: 'Bearer', expires_in: access.expiresIn }
   if (token.via === 'body') return { ...response, refresh_token: refresh }
-  writeCookie(reply, settings.cookie, refresh, contentOf(record).remember ? record.expiresAt - time : undefined)
+  writeCookie(reply, settings.cookie, refresh, content.remember ? record.expiresAt - time : undefined)
   return response
 }

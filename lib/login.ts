@@ -8,7 +8,7 @@ import { InvalidLoginError } from './errors'
 import { emit } from './events'
 import { issue, type TokenResponse } from './issue'
 import { createSessionKey, sidOf } from './refresh-token'
-import { tagOf, toText, type Claims, type Content, type Transport } from './session'
+import { contentOf, tagOf, toText, type Claims, type Content, type Transport } from './session'
 
 export interface LoginOptions {
   /** How the refresh token is to travel; one that `refreshToken.transports` names, by default its first. */
@@ -39,10 +39,10 @@ export function createLogin (context: Context) {
     const tag = tagOf(content.sub)
     const { idleLifetime, absoluteLifetime } = settings.refreshToken
     const creation = { sid, text, signer: refreshTokens.signer, idleLifetime, absoluteLifetime, maxSessions: settings.maxSessions }
-    const { session, ended } = await ask(async (store, within) => await store.create(tag, creation, within))
+    const { session, ended } = await ask((store, within) => store.create(tag, creation, within))
     emit('login', { sid, sub: content.sub, generation: session.generation })
     for (const record of ended) announceEnd(context, 'revoke', record)
-    return issue(context, reply, session, { key, tag, via: content.transport })
+    return issue(context, reply, session, contentOf(session), { key, tag, via: content.transport })
   }
 }
 

@@ -2,7 +2,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBearer } from './access-token'
 import type { Context } from './context'
 import { announceEnd } from './end'
-import { sidOf } from './refresh-token'
 import { tagOf } from './session'
 import { clearCookie, presented } from './transport'
 
@@ -26,8 +25,8 @@ export function createLogout (context: Context) {
       // A token whose session is over has no say about the user's other sessions; a request that was let in has.
       const witness = request.sid === null ? sid : undefined
       const ended = all
-        ? await ask(async (store, within) => await store.endAll(tag, { witness }, within))
-        : [await ask(async (store, within) => await store.end(tag, sid, within)) ?? []].flat()
+        ? await ask((store, within) => store.endAll(tag, { witness }, within))
+        : [await ask((store, within) => store.end(tag, sid, within)) ?? []].flat()
       for (const record of ended) {
         announceEnd(context, record.sid === sid ? 'logout' : 'revoke', record)
       }
@@ -44,7 +43,7 @@ export function createLogout (context: Context) {
     const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
     for (const text of texts) {
       const token = refreshTokens.recognise(text)
-      if (token?.via === via) named.set(token.key, { sid: sidOf(token.key), tag: token.tag })
+      if (token?.via === via) named.set(token.sid, token)
     }
     return named.size > 0 ? [...named.values()] : byAccessToken(request)
   }

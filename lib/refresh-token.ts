@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Hs256 } from './hs256'
 import type { Signers } from './jwt'
 import type { Transport } from './session'
@@ -8,6 +8,8 @@ import type { SessionRecord } from './store/store'
 export interface RefreshToken {
   /** The session's secret key, which nobody else knows. */
   readonly key: string
+  /** The public id of the session, which follows from its key. */
+  readonly sid: string
   /** The routing tag of the session's user. */
   readonly tag: string
   readonly gen: number
@@ -33,7 +35,7 @@ export const createSessionKey = (): string => randomBytes(16).toString('base64ur
 
 /** The public id of the session with that key. */
 export function sidOf (key: string): string {
-  return createHash('sha256').update('fastify-jwt-sessions session ').update(key).digest('base64url').slice(0, 22)
+  return hash('sha256', `fastify-jwt-sessions session ${key}`, 'base64url').slice(0, 22)
 }
 
 /** Signs and recognises refresh tokens. */
@@ -49,16 +51,19 @@ export function createRefreshTokens (signers: Signers<Hs256>): RefreshTokens {
     recognise: (text) => {
       if (text.length > longestRefreshToken) return undefined
       for (const { verify } of signers) {
-        const token = verify(text)
-        if (isRefreshToken(token)) return token
+        const token = read(verify(text))
+        if (token !== undefined) return token
       }
       return undefined
     }
   }
 }
 
-function isRefreshToken (given: unknown): given is RefreshToken {
-  const { key, tag, gen, via, exp } = (given ?? {}) as Record<string, unknown>
-  return typeof key === 'string' && typeof tag === 'string' && (via === 'cookie' || via === 'body') &&
-    Number.isSafeInteger(gen) && Number.isSafeInteger(exp)
+const isInteger = (given: unknown): given is number => Number.isSafeInteger(given)
+
+function read (said: unknown): RefreshToken | undefined {
+  const { key, tag, gen, via, exp } = (said ?? {}) as Record<string, unknown>
+  return typeof key === 'string' && typeof tag === 'string' && isInteger(gen) && (via === 'cookie' || via === 'body') && isInteger(exp)
+    ? { key, sid: sidOf(key), tag, gen, via, exp }
+    : undefined
 }

@@ -8,12 +8,11 @@ import { InvalidClaimsError, RefreshTokenExpiredError, RefreshTokenInvalidError,
 import { emit } from './events'
 import { issue, type TokenResponse } from './issue'
 import { checkSize } from './login'
-import { sidOf, type RefreshToken } from './refresh-token'
+import type { RefreshToken } from './refresh-token'
 import { contentOf, toSession, toText } from './session'
 import type { Outcome, SessionRecord } from './store/store'
 import { presented } from './transport'
 
-type Candidate = RefreshToken & { sid: string }
 type Judged = Exclude<Outcome, { outcome: 'unknown' }>
 
 const invalidClaims = (sentence: string) => new InvalidClaimsError(`the claims hook: ${sentence}`)
@@ -32,20 +31,21 @@ export function createRefresh (context: Context) {
         continue
       }
       const { session, distance, msSinceRotation } = outcome
-      const event = { sid: session.sid, sub: contentOf(session).sub, generation: session.generation, msSinceRotation }
+      const content = contentOf(session)
+      const event = { sid: session.sid, sub: content.sub, generation: session.generation, msSinceRotation }
       if (outcome.outcome === 'repeated') {
         emit('repeat', { ...event, distance })
       } else {
         if (distance > 0) emit('heal', { ...event, distance })
         emit('refresh', event)
       }
-      return issue(context, reply, session, token)
+      return issue(context, reply, session, content, token)
     }
     throw refusal
   }
 
   // One for each session that an authentic and living token names, the one with the most life left first.
-  function findCandidates (request: FastifyRequest): Candidate[] {
+  function findCandidates (request: FastifyRequest): RefreshToken[] {
     const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
     if (texts.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
     const authentic = texts.map(refreshTokens.recognise).filter((token) => token?.via === via) as RefreshToken[]
@@ -55,13 +55,13 @@ export function createRefresh (context: Context) {
     const living = authentic.filter(({ exp }) => exp * 1000 > time)
     if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
     if (via === 'cookie') checkOrigin(request, settings.trustedOrigins)
-    const newest = new Map<string, Candidate>()
-    for (const token of living.sort((a, b) => a.gen - b.gen)) newest.set(token.key, { ...token, sid: sidOf(token.key) })
+    const newest = new Map<string, RefreshToken>()
+    for (const token of living.sort((a, b) => a.gen - b.gen)) newest.set(token.sid, token)
     const candidates = [...newest.values()].sort((a, b) => b.exp - a.exp)
     return settings.refreshToken.paired ? pair(candidates, request) : candidates
   }
 
-  function pair (candidates: Candidate[], request: FastifyRequest): Candidate[] {
+  function pair (candidates: RefreshToken[], request: FastifyRequest): RefreshToken[] {
     const claims = accessTokens.recognise(readBearer(request.headers.authorization))
     const paired = candidates.filter(({ sid }) => sid === claims?.sid)
     if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
@@ -69,12 +69,12 @@ export function createRefresh (context: Context) {
   }
 
   // What the token is refused for is answered; only accidents are thrown.
-  async function present (token: Candidate, request: FastifyRequest): Promise<Judged | Error> {
+  async function present (token: RefreshToken, request: FastifyRequest): Promise<Judged | Error> {
     const { sid, tag, gen } = token
     const { idleLifetime, gracePeriod } = settings.refreshToken
     let text: string | undefined
     if (settings.claims !== undefined) {
-      const session = await ask(async (store, within) => await store.find(tag, sid, within))
+      const session = await ask((store, within) => store.find(tag, sid, within))
       if (session === undefined) return over(token)
       // A repeat and a reuse write no claims.
       if (gen >= session.generation) {
@@ -84,7 +84,7 @@ export function createRefresh (context: Context) {
       }
     }
     const rotation = { sid, generation: gen, signer: refreshTokens.signer, text, idleLifetime, gracePeriod }
-    const outcome = await ask(async (store, within) => await store.rotate(tag, rotation, within))
+    const outcome = await ask((store, within) => store.rotate(tag, rotation, within))
     if (outcome.outcome === 'unknown') return over(token)
     return outcome.outcome === 'reused' ? await reused(outcome, token, request) : outcome
   }
@@ -98,7 +98,7 @@ export function createRefresh (context: Context) {
   async function renew (record: SessionRecord, { tag }: RefreshToken, request: FastifyRequest): Promise<string | Error> {
     const claims = await callHook(async () => await settings.claims?.(toSession(record), request))
     if (claims === null) {
-      const ended = await ask(async (store, within) => await store.end(tag, record.sid, within))
+      const ended = await ask((store, within) => store.end(tag, record.sid, within))
       if (ended !== undefined) announceEnd(context, 'deny', ended)
       await durability.confirm(tag, [record])
       return refuse(SessionRevokedError, 'the claims hook denied the refresh')

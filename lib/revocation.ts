@@ -51,7 +51,7 @@ export function createWatch (ask: Ask, lifetime: number, now: () => number, log:
   }
 
   async function find (sid: string, sub: string): Promise<boolean> {
-    const answer = ask(async (store, within) => await store.find(tagOf(sub), sid, within)).then((session) => {
+    const answer = ask((store, within) => store.find(tagOf(sub), sid, within)).then((session) => {
       if (session === undefined) ended(sid)
       // An answer from before a gap says nothing about what was missed in it.
       else if (asked.get(sid) === answer) alive.set(sid, true)

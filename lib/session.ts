@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { FastifyJWT } from '@fastify/jwt'
 import type { SessionRecord } from './store/store'
 
@@ -32,10 +32,12 @@ export interface Content extends Pick<Session, 'sub' | 'device' | 'transport'> {
   extra: Record<string, unknown>
 }
 
+const tagPurpose = Buffer.from('fastify-jwt-sessions user ')
+
 /** The routing tag of a user: a pseudonym that leads to the hash slot of all their sessions. */
 export function tagOf (sub: string): string {
   // As UTF-16: in UTF-8 all lone surrogates would become one character, and their users one user.
-  return createHash('sha256').update('fastify-jwt-sessions user ').update(sub, 'utf16le').digest('base64url').slice(0, 22)
+  return hash('sha256', Buffer.concat([tagPurpose, Buffer.from(sub, 'utf16le')]), 'base64url').slice(0, 22)
 }
 
 // Lines, for few bytes: flags and sub; device; claims, where there are any. Escaped as in JSON, none can contain a line's end.

@@ -28,18 +28,18 @@ export function createSessions (context: Context): Sessions {
   return {
     list: async (sub) => {
       if (!isName(sub)) return []
-      return (await ask(async (store, within) => await store.list(tagOf(sub), within))).map(toSession)
+      return (await ask((store, within) => store.list(tagOf(sub), within))).map(toSession)
     },
     revoke: async (sub, sid) => {
       if (!isName(sub) || !isName(sid)) return false
-      const ended = await ask(async (store, within) => await store.end(tagOf(sub), sid, within))
+      const ended = await ask((store, within) => store.end(tagOf(sub), sid, within))
       await confirm(sub, ended === undefined ? [] : [ended])
       return ended !== undefined
     },
     revokeAll: async (sub, options) => {
       if (!isName(sub)) return 0
       const except = isName(options?.except) ? options.except : undefined
-      const ended = await ask(async (store, within) => await store.endAll(tagOf(sub), { except }, within))
+      const ended = await ask((store, within) => store.endAll(tagOf(sub), { except }, within))
       await confirm(sub, ended)
       return ended.length
     }

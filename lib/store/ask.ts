@@ -9,16 +9,22 @@ export type Ask = <T>(step: (store: Store, within: number) => Promise<T>) => Pro
 
 /** Bounds every wait for the store to `within` ms. */
 export function createAsk (store: Store, within: number): Ask {
-  return async (step) => {
-    try {
-      return await new Promise((resolve, reject) => {
-        const stop = patience(within, () => reject(new Error(`no answer within ${within} ms`)))
-        step(store, within).finally(stop).then(resolve, reject)
-      })
-    } catch (error) {
-      throw unavailable(error)
+  return (step) => new Promise((resolve, reject) => {
+    let settled = false
+    const settle = (act: () => void) => {
+      if (settled) return
+      settled = true
+      stop()
+      act()
     }
-  }
+    const fail = (error: unknown) => settle(() => reject(unavailable(error)))
+    const stop = patience(within, () => fail(new Error(`no answer within ${within} ms`)))
+    try {
+      Promise.resolve(step(store, within)).then((answer) => settle(() => resolve(answer)), fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 function unavailable (error: unknown): Error {
