@@ -89,7 +89,7 @@ class Scene {
     if (device === undefined) return undefined
     const cookie = device.cookies.get(this.#model.presents(device.name, -step.back)) ?? ''
     const expired = Number(peek(cookie.slice(cookie.indexOf('=') + 1)).exp) * 1000 <= this.#backend.now()
-    return step.act === 'refresh' ? await this.#refresh(device, step, cookie, expired) : await this.#logout(device, step, cookie, expired)
+    return step.act === 'refresh' ? await this.#refresh(device, step, cookie, expired) : await this.#logout(device, step, cookie)
   }
 
   async #login (user: User): Promise<string | undefined> {
@@ -114,9 +114,9 @@ class Scene {
     return differ(peek(client.refreshToken).gen, generation)
   }
 
-  async #logout (device: Device, { of, all }: { of: number, all: boolean }, cookie: string, expired: boolean): Promise<string | undefined> {
+  async #logout (device: Device, { of, all }: { of: number, all: boolean }, cookie: string): Promise<string | undefined> {
     const response = await this.#backend.node.logout({ cookie }, { payload: { all } })
-    if (!expired) this.#apply(all ? { verb: 'endAll', user: device.user, except: undefined, witness: of } : { verb: 'end', user: device.user, of })
+    this.#apply(all ? { verb: 'endAll', user: device.user, except: undefined, witness: of } : { verb: 'end', user: device.user, of })
     return differ(response.statusCode, 204)
   }
 

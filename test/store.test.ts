@@ -1,10 +1,12 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { RedisStore, MemoryStore } from '../lib/index'
 import { createAsk } from '../lib/store/ask'
 import { Clock } from '../lib/store/clock'
 import type { Store } from '../lib/store/store'
-import * as scripts from '../lib/store/scripts'
+import { createScripts } from '../lib/store/scripts'
 import { TestClock, build, hour, minute, day } from './app'
+import { observe } from './events'
 import { age } from './store/age'
 import { contract, creation, rotation, within } from './store/contract'
 import { monitor } from './servers/monitor'
@@ -23,7 +25,7 @@ t.test('RedisStore', async (t) => {
 
   contract(t, 'RedisStore', async () => ({ store: shared, pass: async (ms) => await age(client, ms) }))
 
-  t.test('every key has a TTL at every moment, and it is the end of the session that lives longest', async (t) => {
+  t.test('every key has a TTL at every moment; after a login it is the end of the session that lives longest', async (t) => {
     await client.flushall()
     const store = new RedisStore(client, { prefix: 'app:' })
     const ttl = async () => await client.pexpiretime('app:{u}')
@@ -44,6 +46,47 @@ t.test('RedisStore', async (t) => {
     t.strictSame(await client.keys('*'), [], 'none is left when the last session is over')
   })
 
+  t.test('a key is kept for as long as each of its sessions, however idle lifetimes change, and not past the last deadline', async (t) => {
+    const store = new RedisStore(client)
+    const lifetimes = fc.constantFrom(10_007, minute, hour, day, 14 * day)
+    const step = fc.record({ which: fc.nat(2), idleLifetime: lifetimes, pass: fc.integer({ min: 0, max: 17 }) })
+    // A login clears away what has run out, and writes the rest anew.
+    const cleared = [[1, day, 0], [1, day, 1], [0, minute, 16], [1, day, 0], [2, minute, 8], [1, day, 0]] as const
+    const examples = [cleared.map(([which, idleLifetime, pass]) => ({ which, idleLifetime, pass }))] as [Array<{ which: number, idleLifetime: number, pass: number }>]
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      await client.flushall()
+      let deadline = 0
+      for (const [i, { which, idleLifetime, pass }] of steps.entries()) {
+        const [sid, lifetime] = [`session-${which}`, { idleLifetime, absoluteLifetime: 20 * day }]
+        const { outcome } = await store.rotate('u', rotation(sid, 1000 + i, { idleLifetime }), within)
+        if (outcome === 'unknown') await store.create('u', creation({ sid, ...lifetime }), within)
+        const sessions = await store.list('u', within)
+        deadline = Math.max(deadline, ...sessions.map(({ deadline }) => deadline))
+        const kept = await client.pexpiretime('jwt:{u}')
+        const last = Math.max(...sessions.map(({ expiresAt }) => expiresAt))
+        if (kept < last) throw new Error(`kept ${last - kept} ms too short`)
+        if (kept > deadline) throw new Error(`kept ${kept - deadline} ms past the last deadline`)
+        const ms = Math.floor(idleLifetime * pass / 16)
+        await age(client, ms)
+        deadline -= ms
+      }
+    }), { numRuns: 150, examples: [examples] })
+    t.pass('over 150 histories')
+  })
+
+  t.test('most rotations leave the TTL of their key alone', async (t) => {
+    const store = new RedisStore(client)
+    const { session: { sid } } = await store.create('u', creation(), within)
+    let touched = 0
+    for (let generation = 1; generation <= 48; generation++) {
+      await age(client, 30 * minute)
+      await client.config('RESETSTAT')
+      await store.rotate('u', rotation(sid, generation), within)
+      touched += Number(/cmdstat_pexpireat:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0)
+    }
+    t.equal(touched, 2, 'in a day of 48 rotations')
+  })
+
   t.test('a step is one round trip', async (t) => {
     const store = new RedisStore(client)
     await store.open(within)
@@ -60,7 +103,7 @@ t.test('RedisStore', async (t) => {
 
   t.test('scripts that the server has forgotten go unnoticed', async (t) => {
     const store = new RedisStore(client)
-    for (const { sha } of Object.values(scripts)) t.match(sha, /^[0-9a-f]{40}$/)
+    for (const { sha } of Object.values(createScripts('jwt:ended'))) t.match(sha, /^[0-9a-f]{40}$/)
     await client.script('FLUSH')
     const { session: { sid } } = await store.create('u', creation(), within)
     await client.script('FLUSH')
@@ -95,6 +138,18 @@ t.test('RedisStore', async (t) => {
     t.strictSame(await store.list('u', within), [])
   })
 
+  t.test('any prefix is kept to, in keys and in channels', async (t) => {
+    for (const prefix of ['', 'my:', 'it\'s "\\\n\0☎]]1', '𝄞%$&']) {
+      const store = new RedisStore(server.client(), { prefix })
+      await store.create('u', creation({ sid: 'the session' }), within)
+      t.strictSame(await client.keys('*'), [`${prefix}{u}`])
+      t.equal(await new Promise<string>((resolve) => {
+        t.teardown(store.listen({ ended: resolve, lost: () => {}, listening: () => { store.end('u', 'the session', within) } }))
+      }), 'the session')
+      t.strictSame(await client.keys('*'), [])
+    }
+  })
+
   t.test('keyPrefix of the client is kept to', async (t) => {
     const store = new RedisStore(server.client({ keyPrefix: 'mine:' }))
     const { session } = await store.create('u', creation(), within)
@@ -126,11 +181,26 @@ t.test('RedisStore refuses what is no client, and wrong options', async (t) => {
   t.throws(() => new RedisStore(client as never, { prefx: 'a' } as never), { code: 'INVALID_OPTION', message: /prefx/ })
 })
 
-t.test('whatever a store rejects with comes to one error', async (t) => {
+t.test('whatever a store rejects with, or throws, comes to one error', async (t) => {
+  const ask = createAsk(new MemoryStore(), within)
   for (const reason of ['a word', undefined, new Error('a reason')] as unknown[]) {
-    const ask = createAsk(new MemoryStore(), within)
-    await t.rejects(ask(async () => await new Promise((_resolve, reject) => { Object.assign(reject)(reason) })), { code: 'STORE_UNAVAILABLE', reason: reason instanceof Error ? 'a reason' : 'the store failed' })
+    const wanted = { code: 'STORE_UNAVAILABLE', reason: reason instanceof Error ? 'a reason' : 'the store failed' }
+    await t.rejects(ask(async () => await new Promise((_resolve, reject) => { Object.assign(reject)(reason) })), wanted)
+    await t.rejects(ask(() => { throw reason }), wanted)
   }
+  t.equal(await ask(Object.assign(() => 'plain')), 'plain', 'one that answers no promise does as well')
+})
+
+t.test('a store that fails after its time is told of once', async (t) => {
+  const seen = observe(t)
+  const ask = createAsk(new MemoryStore(), 10)
+  let failLate = () => {}
+  const late = new Promise<never>((_resolve, reject) => { failLate = () => reject(new Error('late')) })
+  await t.rejects(ask(() => late), { code: 'STORE_UNAVAILABLE', reason: 'no answer within 10 ms' })
+  failLate()
+  await t.rejects(late)
+  t.match(seen(), [['store-error', { error: { message: 'no answer within 10 ms' } }]])
+  t.equal(seen().length, 1)
 })
 
 t.test('a clock of the store is learned from its answers', async (t) => {

@@ -43,7 +43,7 @@ export class MemoryStore implements Store {
     const msSinceRotation = now - session.refreshedAt
     const distance = Math.abs(generation - session.generation)
     if (generation < session.generation) {
-      if (distance === 1 && msSinceRotation < gracePeriod) return { outcome: 'repeated', session, distance, msSinceRotation }
+      if (distance === 1 && Math.max(msSinceRotation, 0) < gracePeriod) return { outcome: 'repeated', session, distance, msSinceRotation }
       this.#remove(user, sid)
       return { outcome: 'reused', session, distance, msSinceRotation }
     }

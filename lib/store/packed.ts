@@ -1,4 +1,30 @@
+import { outcomes, type OutcomeName } from './script'
 import type { SessionRecord } from './store'
+
+/** What a script answers. */
+export interface Answer {
+  outcome: OutcomeName
+  /** The server's time, in ms since the epoch. */
+  now: number
+  distance: number
+  msSinceRotation: number
+  /** The session that was asked for; empty where there is none. */
+  packed: Buffer
+  /** The sessions that come beside it. */
+  others: SessionRecord[]
+}
+
+/** Reads an answer as the scripts pack it, and the sessions beside it. */
+export function toAnswer (head: Buffer, others: Array<[sid: Buffer, packed: Buffer]> = []): Answer {
+  return {
+    outcome: outcomes[head[0] as number] as OutcomeName,
+    now: head.readUIntBE(1, 6),
+    distance: head.readUInt32BE(7),
+    msSinceRotation: head.readIntBE(11, 5),
+    packed: head.subarray(16),
+    others: others.map(([sid, packed]) => toRecord(sid.toString(), packed))
+  }
+}
 
 /** Reads a session as the scripts pack it: all its times but the first are since its creation. */
 export function toRecord (sid: string, packed: Buffer): SessionRecord {

@@ -17,9 +17,14 @@ export class Readiness {
     client.on('ready', () => { for (const proceed of this.#waiting) proceed() })
   }
 
+  /** Whether a command would leave now. */
+  get ready (): boolean {
+    return this.#client.status === 'ready'
+  }
+
   /** Resolves once the client is ready. @throws where it is not within that many ms */
   async wait (within: number): Promise<void> {
-    if (this.#client.status === 'ready') return
+    if (this.ready) return
     // A client with lazyConnect sleeps until somebody asks.
     if (this.#client.status === 'wait') this.#client.connect().catch(() => {})
     await new Promise<void>((resolve, reject) => {

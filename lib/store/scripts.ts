@@ -1,98 +1,130 @@
-import { family, script } from './script'
+import { answer, family, finish, keep, keptUntil, one, pack, script, unpack, type Script } from './script'
+
+/** One script for each verb of a store. KEYS: the user's hash. */
+export interface Scripts {
+  readonly create: Script
+  readonly find: Script
+  readonly list: Script
+  readonly rotate: Script
+  readonly end: Script
+  readonly endAll: Script
+}
+
+/** Makes the scripts that tell of endings on that channel. */
+export const createScripts = (channel: string): Scripts => ({ create: create(channel), find, list, rotate: rotate(channel), end: end(channel), endAll: endAll(channel) })
 
 /**
- * Opens a session, ending the oldest ones above the limit, and clears away what has run out.
- * KEYS: the user's hash. ARGV: notAfter, sid, signer, text, idle ms, absolute ms, limit (0: none), channel.
- * Returns: { now, 'created', packed, ended… }
+ * Opens a session, ending the oldest ones above the limit, and clears away what has run out. A client that lost the
+ * answer sends the command again: the session is there by then, and is no older one to end.
+ * ARGV: notAfter, sid, signer, text, idle ms, absolute ms, limit (0: none). Returns: { done + session, ended { sid, packed }… }
  */
-export const create = script(family + `
--- A client that lost the answer sends the command again: the session is there by then, and is no older one to end.
-local known = get(ARGV[2])
-if known then return { now, 'created', known } end
-local sessions = live()
-if sessions.stale then
+const create = (channel: string) => script(family, `
+for _, s in ipairs(sessions) do
+  if s[1] == ARGV[2] then return ${answer('done', 's[2]')} end
+end
+if stale then
   redis.call('DEL', key)
-  for _, s in ipairs(sessions) do put(s[1], s[2], s.expiresAt) end
+  for _, s in ipairs(sessions) do
+    redis.call('HSET', key, s[1], s[2])
+    ${unpack('s[2]')}
+    local needed = ${keptUntil('createdAt', 'refreshed', 'expires', 'deadline')}
+    ${keep('needed')}
+  end
 end
 local deadline = tonumber(ARGV[6])
 local expires = math.min(tonumber(ARGV[5]), deadline)
-local packed = struct.pack(layout, 1, now, 0, expires, deadline, ARGV[3]) .. ARGV[4]
-local reply = { now, 'created', packed }
+local packed = ${pack('1', 'now', '0', 'expires', 'deadline', 'ARGV[3]', 'ARGV[4]')}
+local reply = { ${answer('done', 'packed')} }
 local limit = tonumber(ARGV[7])
 for i = 1, limit > 0 and #sessions + 1 - limit or 0 do
-  finish(sessions[i][1], ARGV[8])
+  ${finish(channel, 'sessions[i][1]')}
   reply[#reply + 1] = sessions[i]
 end
-put(ARGV[2], packed, now + expires)
+redis.call('HSET', key, ARGV[2], packed)
+local needed = ${keptUntil('now', '0', 'expires', 'deadline')}
+${keep('needed')}
 return reply
 `)
 
 /**
  * Reads one session.
- * KEYS: the user's hash. ARGV: notAfter, sid. Returns: { now, 'found', packed } or { now, 'unknown' }
+ * ARGV: notAfter, sid. Returns: done + session, or unknown
  */
-export const find = script(`
-local packed = get(ARGV[2])
-if not packed then return { now, 'unknown' } end
-return { now, 'found', packed }
+const find = script(one('ARGV[2]'), `
+return ${answer('done', 'packed')}
 `)
 
 /**
  * Reads all sessions, oldest first.
- * KEYS: the user's hash. ARGV: notAfter. Returns: { now, 'listed', { sid, packed }… }
+ * ARGV: notAfter. Returns: { done, { sid, packed }… }
  */
-export const list = script(family + `
-local reply = { now, 'listed' }
-for _, s in ipairs(live()) do reply[#reply + 1] = s end
-return reply
+const list = script(family, `
+table.insert(sessions, 1, ${answer('done')})
+return sessions
 `)
 
 /**
- * Judges a refresh token, and rotates, repeats, or ends its session.
- * KEYS: the user's hash. ARGV: notAfter, sid, presented generation, signer, idle ms, grace ms, channel, text (absent: keep).
- * Returns: { now, 'rotated' | 'repeated' | 'reused', packed, distance, ms since rotation } or { now, 'unknown' }
+ * Judges refresh tokens, and rotates, repeats, or ends the session of each, as if they came one after another. Of several,
+ * one that fails keeps nothing from the others: it has done nothing, and can be sent again to hear why.
+ * KEYS: the user's hash of each. ARGV: notAfter, signer, idle ms, grace ms, then of each: sid, presented generation, '=' and text ('': keep).
+ * Returns: { of each: rotated, repeated or reused + session, distance, ms since rotation; or unknown; nil where it failed }, or late
  */
-export const rotate = script(`
-local packed, generation, createdAt, refreshed, deadline, rest = get(ARGV[2])
-if not packed then return { now, 'unknown' } end
-local presented = tonumber(ARGV[3])
-local distance = math.abs(presented - generation)
-local age = now - createdAt
-local since = age - refreshed
-if presented < generation then
-  if distance == 1 and since < tonumber(ARGV[6]) then
-    return { now, 'repeated', packed, distance, since }
+const rotate = (channel: string) => script(`
+local signer, idle, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local function rotate(key, sid, presented, text)
+  ${one('sid')}
+  local ahead = presented - generation
+  local age = now - createdAt
+  local since = age - refreshed
+  if ahead < 0 then
+    if ahead == -1 and math.max(since, 0) < grace then
+      return ${answer('repeated', 'packed', '-ahead', 'since')}
+    end
+    ${finish(channel, 'sid')}
+    return ${answer('reused', 'packed', '-ahead', 'since')}
   end
-  finish(ARGV[2], ARGV[7])
-  return { now, 'reused', packed, distance, since }
+  local kept = ${keptUntil('createdAt', 'refreshed', 'expires', 'deadline')}
+  expires = math.min(age + idle, deadline)
+  text = text == '' and string.sub(packed, tail + 3) or string.sub(text, 2)
+  packed = ${pack('presented + 1', 'createdAt', 'age', 'expires', 'deadline', 'signer', 'text')}
+  redis.call('HSET', key, sid, packed)
+  local needed = ${keptUntil('createdAt', 'age', 'expires', 'deadline')}
+  if needed > kept then
+    ${keep('needed')}
+  end
+  return ${answer('rotated', 'packed', 'ahead', 'since')}
 end
-local expires = math.min(age + tonumber(ARGV[5]), deadline)
-packed = struct.pack(layout, presented + 1, createdAt, age, expires, deadline, ARGV[4]) .. (ARGV[8] or string.sub(packed, rest))
-put(ARGV[2], packed, createdAt + expires)
-return { now, 'rotated', packed, distance, since }
+
+if #KEYS == 1 then return { rotate(key, ARGV[5], ARGV[6], ARGV[7]) } end
+local replies = {}
+for i, key in ipairs(KEYS) do
+  local done, reply = pcall(rotate, key, ARGV[3 * i + 2], ARGV[3 * i + 3], ARGV[3 * i + 4])
+  replies[i] = done and reply
+end
+return replies
 `)
 
 /**
  * Ends one session.
- * KEYS: the user's hash. ARGV: notAfter, sid, channel. Returns: { now, 'ended', packed } or { now, 'unknown' }
+ * ARGV: notAfter, sid. Returns: done + session, or unknown
  */
-export const end = script(`
-local packed = get(ARGV[2])
-if not packed then return { now, 'unknown' } end
-finish(ARGV[2], ARGV[3])
-return { now, 'ended', packed }
+const end = (channel: string) => script(one('ARGV[2]'), `
+${finish(channel, 'ARGV[2]')}
+return ${answer('done', 'packed')}
 `)
 
 /**
  * Ends all sessions save one; with a witness, only if that one lives.
- * KEYS: the user's hash. ARGV: notAfter, except, witness, channel. Returns: { now, 'ended', { sid, packed }… }
+ * ARGV: notAfter, except, witness. Returns: { done, ended { sid, packed }… }
  */
-export const endAll = script(family + `
-local reply = { now, 'ended' }
-if ARGV[3] ~= '' and not get(ARGV[3]) then return reply end
-for _, s in ipairs(live()) do
+const endAll = (channel: string) => script(family, `
+local witnessed = ARGV[3] == ''
+for _, s in ipairs(sessions) do witnessed = witnessed or s[1] == ARGV[3] end
+local reply = { ${answer('done')} }
+for _, s in ipairs(witnessed and sessions or {}) do
   if s[1] ~= ARGV[2] then
-    finish(s[1], ARGV[4])
+    ${finish(channel, 's[1]')}
     reply[#reply + 1] = s
   end
 end

@@ -1,13 +1,14 @@
 import { Cluster as Cluster5 } from 'ioredis5'
 import t from 'tap'
 import { RedisStore } from '../../lib/index'
-import { rotate } from '../../lib/store/scripts'
+import { createScripts } from '../../lib/store/scripts'
 import { observe } from '../events'
 import { clusterFor, type RedisCluster } from '../servers/cluster'
 import { moveSlot } from '../servers/move-slot'
 import { until } from '../servers/until'
+import { writes } from '../servers/writes'
 import { age } from '../store/age'
-import { contract } from '../store/contract'
+import { contract, within } from '../store/contract'
 import { appFor } from './app'
 import { Load } from './load'
 import { soak } from './soak'
@@ -29,6 +30,17 @@ t.test('on a cluster', async (t) => {
   }
   contract(t, 'RedisStore on a cluster', async () => ({ store: new RedisStore(cluster.client()), pass }))
   contract(t, 'RedisStore on a cluster by ioredis 5', async () => ({ store: shared, pass }))
+})
+
+t.test('on a cluster, the commands of one turn leave in one write for each master', async (t) => {
+  const cluster = await clusterFor(t)
+  const client = cluster.client()
+  const store = new RedisStore(client)
+  await store.open(within)
+  const users = Array.from({ length: 60 }, (_, i) => `user-${i}`)
+  const ask = async () => await Promise.all(users.map(async (user) => await store.list(user, within)))
+  await ask() // now each master knows the script, and has a connection
+  t.equal(await writes(client, ask), 3)
 })
 
 t.test('a slot moves while its user goes on', { timeout: 60_000 * soak }, async (t) => {
@@ -74,7 +86,7 @@ t.test('a master is killed under load', { timeout: 60_000 * soak }, async (t) =>
   await until('some thousand refreshes', () => load.refreshes > 2000 * soak)
   const key = await keyOf(cluster)
   const replica = await cluster.replicaOf(key)
-  t.same(await cluster.admin(replica).script('EXISTS', rotate.sha), [0], 'its replica knows no script yet')
+  t.same(await cluster.admin(replica).script('EXISTS', createScripts('jwt:ended').rotate.sha), [0], 'its replica knows no script yet')
   const killed = performance.now()
   await (await cluster.masterOf(key)).kill()
   await until('the replica to be promoted', async () => (await cluster.masterOf(key)) === replica)

@@ -98,10 +98,14 @@ export function contract (t: Test, name: string, subject: (t: Test) => Promise<S
     t.match(await store.rotate(user, rotation(sid, 1), within), { outcome: 'reused', distance: 2, session: { generation: 3 } })
   })
 
-  test('a grace period of 0 is strict single use', async (t, { store }, user) => {
+  test('a grace period of 0 is strict single use', async (t, { store, pass }, user) => {
     const { session: { sid } } = await store.create(user, creation(), within)
     await store.rotate(user, rotation(sid, 1, { gracePeriod: 0 }), within)
     t.match(await store.rotate(user, rotation(sid, 1, { gracePeriod: 0 }), within), { outcome: 'reused' })
+    const { session: other } = await store.create(user, creation(), within)
+    await store.rotate(user, rotation(other.sid, 1, { gracePeriod: 0 }), within)
+    await pass(-second)
+    t.match(await store.rotate(user, rotation(other.sid, 1, { gracePeriod: 0 }), within), { outcome: 'reused' }, 'also where the clock has stepped back')
   })
 
   test('a generation ahead of the store is gone on with', async (t, { store }, user) => {
