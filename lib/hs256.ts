@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { createMac } from './mac'
 
 /** Signs tokens that all have the very same header, and recognises their signatures. */
 export interface Hs256 {
@@ -15,9 +16,8 @@ export const encode = (value: object): string => Buffer.from(JSON.stringify(valu
 
 /** Makes tokens of one type under one key. @see RFC 7515 §3.1, RFC 7518 §3.2 */
 export function createHs256 (secret: Buffer, typ: string, kid: string): Hs256 {
-  const key = createSecretKey(secret)
+  const mac = createMac(secret)
   const header = `${encode({ alg: 'HS256', typ, kid })}.`
-  const mac = (text: string) => createHmac('sha256', key).update(text).digest('base64url')
 
   function isSigned (token: string): boolean {
     const end = token.lastIndexOf('.')

@@ -3,10 +3,12 @@ import { createHmac, createSecretKey, generateKeyPairSync, sign, type KeyObject 
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import fc from 'fast-check'
 import type { JSONWebKeySet } from 'jose' with { 'resolution-mode': 'import' }
 import t, { type Test } from 'tap'
 import { MemoryStore, type Secret } from '../lib/index'
 import { readRing } from '../lib/keys'
+import { createMac } from '../lib/mac'
 import { build, peek, secret as shared, TestClock, toClient, type Client } from './app'
 type Tap = Pick<Test, 'teardown' | 'same' | 'equal'>
 import { redisFor, type RedisServer } from './servers/redis'
@@ -42,6 +44,19 @@ async function nodes (t: Tap, one: Secret | Secret[], other: Secret | Secret[]) 
   const store = new MemoryStore(clock)
   return [await build(t, { secret: one, store }), await build(t, { secret: other, store }), clock] as const
 }
+
+t.test('a signature is the HMAC-SHA-256 of any text, under a secret of any length', async (t) => {
+  const secrets = fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes))
+  const texts = fc.array(fc.string({ unit: 'binary', maxLength: 2000 }), { minLength: 1, maxLength: 3 })
+  const lengths = [63, 64, 65].map((length) => Buffer.alloc(length, 'k'))
+  // What is long, what is short after it, and what needs three bytes for each character.
+  const written = ['a'.repeat(5000), '', '☎'.repeat(1365), '☎'.repeat(1366), '☎'.repeat(4096), 'a']
+  fc.assert(fc.property(secrets, texts, (secret, texts) => {
+    const mac = createMac(secret)
+    for (const text of texts) if (mac(text) !== createHmac('sha256', secret).update(text).digest('base64url')) throw new Error(`of ${JSON.stringify(text)}`)
+  }), { examples: lengths.map((secret) => [secret, written]) })
+  t.pass('as node:crypto has it')
+})
 
 t.test('the key ring', async (t) => {
   t.test('the first secret signs, all verify, each token by its kid', async (t) => {
