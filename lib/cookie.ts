@@ -48,10 +48,15 @@ export function readCookie (given: unknown, defaultPath: string): CookieSettings
 
 /** All values that a Cookie header holds for one name: an old cookie of another path or domain may stand before the right one. */
 export function cookieValues (header: string | undefined, name: string): string[] {
-  return (header ?? '').split(';').flatMap((pair) => pair.includes(name) ? fastifyCookie.parse(pair)[name] || [] : [])
+  const values: string[] = []
+  for (const pair of header?.split(';') ?? []) {
+    const value = pair.includes(name) ? fastifyCookie.parse(pair)[name] : undefined
+    if (value) values.push(value)
+  }
+  return values
 }
 
 /** A Set-Cookie header; `maxAge` in seconds, `undefined` for a cookie that goes with the browser's session. */
 export function setCookie ({ name, attributes }: CookieSettings, content: string, maxAge: number | undefined): string {
-  return fastifyCookie.serialize(name, content, maxAge === undefined ? attributes : { ...attributes, maxAge })
+  return fastifyCookie.serialize(name, content, maxAge === undefined ? attributes : { maxAge, ...attributes })
 }

@@ -22,7 +22,7 @@ export function issue ({ settings, accessTokens, refreshTokens, now }: Context, 
   const refresh = refreshTokens.sign(token, record)
   reply.header('cache-control', 'no-store')
   const response: TokenResponse = { access_token: access.token, token_type: 'Bearer', expires_in: access.expiresIn }
-  if (token.via === 'body') return { ...response, refresh_token: refresh }
-  writeCookie(reply, settings.cookie, refresh, content.remember ? record.expiresAt - time : undefined)
+  if (token.via === 'body') response.refresh_token = refresh
+  else writeCookie(reply, settings.cookie, refresh, content.remember ? record.expiresAt - time : undefined)
   return response
 }
