@@ -19,27 +19,28 @@ export type OutcomeName = typeof outcomes[number]
 // ARGV[1] is the moment, by that clock, after which nothing may take effect: 'late' is answered then, and nothing done.
 //
 // What a script costs Redis is the interpreter: an argument, a member of a reply or a Lua function costs as much as ten
-// lines. So there are few, answers are packed too, and what scripts share is written into each by the functions below:
-// they answer Lua, an expression or statements.
+// lines. So there are few, answers are packed too, functions are looked up once, and what scripts share is written into
+// each by the functions below: they answer Lua, an expression or statements.
 const layout = '>I4I6i5i5i5'
 
 /** An expression: the answer, with the session that was asked for as it is packed. */
 export const answer = (outcome: OutcomeName, packed = "''", distance = '0', since = '0'): string =>
-  `struct.pack('>BI6I4i5c0', ${outcomes.indexOf(outcome)}, now, ${distance}, ${since}, ${packed})`
+  `pack('>BI6I4i5c0', ${outcomes.indexOf(outcome)}, now, ${distance}, ${since}, ${packed})`
 
 const begin = `
+local call, pack, unpack, min = redis.call, struct.pack, struct.unpack, math.min
 local key = KEYS[1]
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[1]) then return ${answer('late')} end
 `
 
 /** Statements: the members of a packed session as locals; its signer and text begin at `tail`. */
-export const unpack = (packed: string): string => `local generation, createdAt, refreshed, expires, deadline, tail = struct.unpack('${layout}', ${packed})`
+export const unpack = (packed: string): string => `local generation, createdAt, refreshed, expires, deadline, tail = unpack('${layout}', ${packed})`
 
 /** Statements: reads a session, its members as locals, the times since its creation; answers at once where it does not live. */
 export const one = (sid: string): string => `
-local packed = redis.call('HGET', key, ${sid})
+local packed = call('HGET', key, ${sid})
 if not packed then return ${answer('unknown')} end
 ${unpack('packed')}
 if createdAt + expires <= now then return ${answer('unknown')} end
@@ -47,10 +48,10 @@ if createdAt + expires <= now then return ${answer('unknown')} end
 
 /** Statements: reads all sessions of the user that live, oldest first, each { sid, packed }; `stale` tells of others that are still kept. */
 export const family = `
-local all = redis.call('HGETALL', key)
+local all = call('HGETALL', key)
 local sessions, stale = {}, false
 for i = 1, #all, 2 do
-  local _, createdAt, _, expires = struct.unpack('${layout}', all[i + 1])
+  local _, createdAt, _, expires = unpack('${layout}', all[i + 1])
   if createdAt + expires > now then
     sessions[#sessions + 1] = { all[i], all[i + 1], createdAt = createdAt }
   else
@@ -65,7 +66,7 @@ end)
 
 /** An expression: a session as it is packed. */
 export const pack = (...members: [generation: string, createdAt: string, refreshed: string, expires: string, deadline: string, signer: string, text: string]): string =>
-  `struct.pack('${layout}c3c0', ${members.join(', ')})`
+  `pack('${layout}c3c0', ${members.join(', ')})`
 
 /**
  * An expression: the moment until which the key is kept for a session, its end rounded up by at most a sixteenth of its idle
@@ -73,18 +74,18 @@ export const pack = (...members: [generation: string, createdAt: string, refresh
  * append-only file. Every session that is stored has had its key kept until then: the formula changes only with the layout.
  */
 export const keptUntil = (createdAt: string, refreshed: string, expires: string, deadline: string): string =>
-  `${createdAt} + math.min(${expires} + -${expires} % math.ceil((${expires} - ${refreshed}) / 16), ${deadline})`
+  `${createdAt} + min(${expires} + -${expires} % math.ceil((${expires} - ${refreshed}) / 16), ${deadline})`
 
 /** Statements: keeps the key until that moment at least. GT takes a key without a TTL as one that lives for ever, so a new key is given one at once. */
 export const keep = (moment: string): string => `
-if redis.call('PEXPIREAT', key, ${moment}, 'GT') == 0 and redis.call('PTTL', key) < 0 then
-  redis.call('PEXPIREAT', key, ${moment})
+if call('PEXPIREAT', key, ${moment}, 'GT') == 0 and call('PTTL', key) < 0 then
+  call('PEXPIREAT', key, ${moment})
 end
 `
 
 /** Statements: ends a session and tells of it. A server that forbids the channel does not stop the ending, hence pcall. */
 export const finish = (channel: string, sid: string): string => `
-redis.call('HDEL', key, ${sid})
+call('HDEL', key, ${sid})
 redis.pcall('PUBLISH', ${quote(channel)}, ${sid})
 `
 

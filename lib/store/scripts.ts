@@ -23,16 +23,16 @@ for _, s in ipairs(sessions) do
   if s[1] == ARGV[2] then return ${answer('done', 's[2]')} end
 end
 if stale then
-  redis.call('DEL', key)
+  call('DEL', key)
   for _, s in ipairs(sessions) do
-    redis.call('HSET', key, s[1], s[2])
+    call('HSET', key, s[1], s[2])
     ${unpack('s[2]')}
     local needed = ${keptUntil('createdAt', 'refreshed', 'expires', 'deadline')}
     ${keep('needed')}
   end
 end
 local deadline = tonumber(ARGV[6])
-local expires = math.min(tonumber(ARGV[5]), deadline)
+local expires = min(tonumber(ARGV[5]), deadline)
 local packed = ${pack('1', 'now', '0', 'expires', 'deadline', 'ARGV[3]', 'ARGV[4]')}
 local reply = { ${answer('done', 'packed')} }
 local limit = tonumber(ARGV[7])
@@ -40,7 +40,7 @@ for i = 1, limit > 0 and #sessions + 1 - limit or 0 do
   ${finish(channel, 'sessions[i][1]')}
   reply[#reply + 1] = sessions[i]
 end
-redis.call('HSET', key, ARGV[2], packed)
+call('HSET', key, ARGV[2], packed)
 local needed = ${keptUntil('now', '0', 'expires', 'deadline')}
 ${keep('needed')}
 return reply
@@ -85,10 +85,10 @@ local function rotate(key, sid, presented, text)
     return ${answer('reused', 'packed', '-ahead', 'since')}
   end
   local kept = ${keptUntil('createdAt', 'refreshed', 'expires', 'deadline')}
-  expires = math.min(age + idle, deadline)
+  expires = min(age + idle, deadline)
   text = text == '' and string.sub(packed, tail + 3) or string.sub(text, 2)
   packed = ${pack('presented + 1', 'createdAt', 'age', 'expires', 'deadline', 'signer', 'text')}
-  redis.call('HSET', key, sid, packed)
+  call('HSET', key, sid, packed)
   local needed = ${keptUntil('createdAt', 'age', 'expires', 'deadline')}
   if needed > kept then
     ${keep('needed')}
