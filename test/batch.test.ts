@@ -132,6 +132,19 @@ t.test('on one server', async (t) => {
   })
 })
 
+t.test('what was down at the start is met once it is up', async (t) => {
+  const server = await redisFor(t)
+  await server.end()
+  const client = server.client()
+  const store = new RedisStore(client)
+  await t.rejects(store.open(20), { message: /not ready/ })
+  await server.start()
+  await login(store, users.slice(0, 10))
+  const seen = await monitor(server)
+  t.strictSame((await Promise.all(users.slice(0, 10).map(async (user) => await refresh(store, user)))).map(({ outcome }) => outcome), Array(10).fill('rotated'))
+  t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), ['evalsha 10', 'eval 10'], 'and its scripts are learned')
+})
+
 t.test('a part of a cluster gets one command each, also where it does not say what it is', async (t) => {
   const server = await redisFor(t, { args: ['--cluster-enabled', 'yes'] })
   const client = server.client()

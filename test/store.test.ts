@@ -191,6 +191,37 @@ t.test('whatever a store rejects with, or throws, comes to one error', async (t)
   t.equal(await ask(Object.assign(() => 'plain')), 'plain', 'one that answers no promise does as well')
 })
 
+t.test('who waits for a store gives up no sooner than told', async (t) => {
+  for (const ms of [1, 9, 49, 249]) {
+    const ask = createAsk(new MemoryStore(), ms)
+    const busyUntil = performance.now() + 5
+    while (performance.now() < busyUntil);
+    const start = performance.now()
+    await t.rejects(ask(() => new Promise(() => {})), { code: 'STORE_UNAVAILABLE' })
+    t.ok(performance.now() - start >= ms, `${ms} ms, in a turn that began earlier`)
+  }
+})
+
+t.test('what was given up takes no effect, whoever gave up', async (t) => {
+  const server = await redisFor(t)
+  const hasty = server.client({ commandTimeout: 49 })
+  const given = [249, 49, 23].map((ms) => [`${ms} ms`, server.client(), ms] as const)
+  for (const [what, client, ms] of [...given, ['a client of little patience', hasty, 249] as const]) {
+    const store = new RedisStore(client)
+    await store.open(within)
+    for (let round = 0; round < 5; round++) {
+      const { session: { sid } } = await store.create('u', creation({ sid: `${what} ${round}` }), within)
+      let late: Promise<unknown> = Promise.resolve()
+      await server.pause()
+      const ask = createAsk(store, ms)
+      await t.rejects(ask(async (store, within) => await (late = store.rotate('u', rotation(sid, 1), within))), { code: 'STORE_UNAVAILABLE' })
+      await server.resume()
+      await late.catch(() => {})
+      t.match(await store.find('u', sid, within), { generation: 1 }, what)
+    }
+  }
+})
+
 t.test('a store that fails after its time is told of once', async (t) => {
   const seen = observe(t)
   const ask = createAsk(new MemoryStore(), 10)

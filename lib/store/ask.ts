@@ -18,9 +18,11 @@ export function createAsk (store: Store, within: number): Ask {
       act()
     }
     const fail = (error: unknown) => settle(() => reject(unavailable(error)))
-    const stop = patience(within, () => fail(new Error(`no answer within ${within} ms`)))
+    let stop = () => {}
     try {
       Promise.resolve(step(store, within)).then((answer) => settle(() => resolve(answer)), fail)
+      // Begun last: the time that the command was given is over first.
+      stop = patience(within, () => fail(new Error(`no answer within ${within} ms`)))
     } catch (error) {
       fail(error)
     }
@@ -34,7 +36,7 @@ function unavailable (error: unknown): Error {
   return Object.assign(new StoreUnavailableError(), { reason: cause.message, headers: { 'retry-after': '1' } })
 }
 
-/** Opens the store; one that is down is reported, and asked again by the first request. */
+/** Opens the store; one that is down is reported, and the requests ask it all the same. */
 export async function openStore (ask: Ask, log: FastifyBaseLogger): Promise<void> {
   try {
     const warning = await ask(async (store, within) => await store.open?.(within))

@@ -1,6 +1,7 @@
 import { Clock } from './clock'
 import { createCork, type Socketed } from './cork'
 import { toAnswer, type Answer } from './packed'
+import { patience } from './patience'
 import { Readiness, type Connection } from './ready'
 import type { Script } from './script'
 
@@ -15,7 +16,7 @@ export interface Evaluating extends Connection, Socketed {
 /** Every such client has these as well, though its types leave them out. */
 type Binary = Record<'evalshaBuffer' | 'evalBuffer', Evaluate>
 
-/** Sends scripts in time: nothing is queued while the connection is away, and nothing takes effect after its deadline. */
+/** Sends scripts in time: nothing is sent while the client is not ready, and nothing takes effect after its deadline. */
 export class Commands {
   readonly clock = new Clock()
   readonly readiness: Readiness
@@ -44,9 +45,14 @@ export class Commands {
     if (!this.readiness.ready) await this.readiness.wait(giveUpAt - performance.now())
     const sentAt = performance.now()
     const now = this.clock.now()
-    const all = [...keys, now === undefined ? 0 : Math.ceil(now + giveUpAt - sentAt), ...args]
+    // The server's clock is read in whole ms: all of the last one must be over when nobody waits any more.
+    const all = [...keys, now === undefined ? 0 : Math.floor(now + giveUpAt - sentAt) - 1, ...args]
     const reply = await this.#client.evalshaBuffer(sha, keys.length, ...all).catch(async (error: Error) => {
       if (error.message.startsWith('NOSCRIPT')) return await this.#client.evalBuffer(lua, keys.length, ...all)
+      throw error
+    }).catch(async (error: Error) => {
+      // A client with a commandTimeout of its own gives up, but what it has sent may take effect until the deadline.
+      if (error.message === 'Command timed out') await new Promise<void>((resolve) => patience(giveUpAt - performance.now(), resolve))
       throw error
     })
     const answers = Array.isArray(reply) ? reply as unknown[] : [reply]

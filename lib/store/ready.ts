@@ -7,7 +7,7 @@ export interface Connection {
   on: (event: 'ready', listener: () => void) => unknown
 }
 
-/** Lets commands wait, outside the client, until its connection is ready: nothing is ever put into the client's own queue. */
+/** Lets commands wait, outside the client, until its connection is ready, so that they do not end up in the client's own queue. */
 export class Readiness {
   readonly #client: Connection
   readonly #waiting = new Set<() => void>()

@@ -41,6 +41,8 @@ export class RedisStore implements Store {
     this.#scripts = createScripts(this.#channel)
     this.#commands = new Commands(client)
     this.#rotations = new Rotations(this.#commands, this.#scripts.rotate)
+    // Not when it opens alone: what was down then, or another server in its place, is met later.
+    client.on('ready', () => { this.#meet() })
   }
 
   now () {
@@ -51,8 +53,7 @@ export class RedisStore implements Store {
     await this.#commands.readiness.wait(within)
     // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
     const loaded = Object.values(this.#scripts).map(async ({ lua }) => await this.#client.script('LOAD', lua))
-    const [warning, alone] = await Promise.all([warnOfEviction(this.#client), standsAlone(this.#client), this.list('', within), ...loaded])
-    this.#rotations.together = alone
+    const [warning] = await Promise.all([warnOfEviction(this.#client), this.#meet(), this.list('', within), ...loaded])
     return warning
   }
 
@@ -88,6 +89,10 @@ export class RedisStore implements Store {
 
   replication () {
     return createReplication(this.#client, (user) => this.#keyOf(user))
+  }
+
+  async #meet (): Promise<void> {
+    this.#rotations.together = await standsAlone(this.#client)
   }
 
   #keyOf (user: string): string {

@@ -49,7 +49,7 @@ export class Rotations {
       if (error.message.startsWith('CROSSSLOT')) this.together = false
       return asked.map(() => null)
     })
-    // What comes late is told once for all; what failed with others has done nothing, and is sent alone to hear why.
+    // What comes late is told once for all; what failed with others is sent alone, to hear why.
     return asked.map((each, i) => answers[i] === null ? this.#sendAlone(each) : toAnswer((answers[i] ?? answers[0]) as Buffer))
   }
 }

@@ -65,7 +65,7 @@ return sessions
 
 /**
  * Judges refresh tokens, and rotates, repeats, or ends the session of each, as if they came one after another. Of several,
- * one that fails keeps nothing from the others: it has done nothing, and can be sent again to hear why.
+ * one that fails keeps nothing from the others, and can be sent again to hear why.
  * KEYS: the user's hash of each. ARGV: notAfter, signer, idle ms, grace ms, then of each: sid, presented generation, '=' and text ('': keep).
  * Returns: { of each: rotated, repeated or reused + session, distance, ms since rotation; or unknown; nil where it failed }, or late
  */
