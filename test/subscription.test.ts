@@ -15,7 +15,7 @@ type Test = InstanceType<typeof import('tap').Test>
 
 const channel = 'jwt:ended'
 
-/** Listens through a client until the test ends; tells what was heard, in order. */
+/** Listens through a client until the test ends; `heard` is what it says, in order, and `next` waits for what comes after what it found last. */
 function listenTo (t: Test, client: unknown) {
   const heard: string[] = []
   const close = subscribe(client as Publisher, channel, {
@@ -24,8 +24,13 @@ function listenTo (t: Test, client: unknown) {
     listening: () => { heard.push('listening') }
   })
   t.teardown(close)
-  const times = (what: RegExp) => heard.filter((line) => what.test(line)).length
-  return { heard, close, until: async (what: RegExp, least = 1) => await until(`${least} × ${what} in ${heard.join(', ')}`, () => times(what) >= least) }
+  let found = 0
+  const next = async (what: RegExp) => await until(() => `${what} after the first ${found} of ${heard.join(', ')}`, () => {
+    const at = heard.findIndex((line, i) => i >= found && what.test(line))
+    if (at >= 0) found = at + 1
+    return at >= 0
+  })
+  return { heard, close, next }
 }
 
 /** A client without a server: what is published comes back unless it is told otherwise. */
@@ -75,13 +80,13 @@ const settle = async () => await new Promise(setImmediate)
 t.test('before the first heartbeat has come back there is no trust, yet news counts', async (t) => {
   const client = new FakeClient()
   client.echoes = false
-  const { heard, until } = listenTo(t, client)
+  const { heard, next } = listenTo(t, client)
   const [connection] = client.connections
   connection?.connects()
   await settle()
   connection?.hear(channel, 'a session')
   t.strictSame(heard, ['a session'])
-  await until(/^lost: no heartbeat came through/)
+  await next(/^lost: no heartbeat came through/)
   t.ok(connection?.disconnected)
 })
 
@@ -101,20 +106,21 @@ t.test('a heartbeat goes through every master of a cluster', async (t) => {
       if (master.echoes) current?.hear(channel, message)
     }
   }
-  const { heard, until } = listenTo(t, cluster)
-  await until(/^listening/)
+  const { heard, next } = listenTo(t, cluster)
+  await next(/^listening/)
   t.equal(a.publishes, 1)
   t.equal(b.publishes, 1)
   b.echoes = false
-  await until(/^lost: no heartbeat came through/, 2)
+  await next(/^lost: no heartbeat came through/)
+  await next(/^lost: no heartbeat came through/)
   t.equal(heard.filter((line) => line === 'listening').length, 1, 'while one is missing')
   b.echoes = true
-  await until(/^listening/, 2)
+  await next(/^listening/)
 })
 
 t.test('a cluster of which no node is known yet is tried again', async (t) => {
   const cluster = new FakeCluster([])
-  const { heard, until } = listenTo(t, cluster)
+  const { heard, next } = listenTo(t, cluster)
   t.strictSame(heard, ['lost: no node of the cluster is known'])
   const node = new FakeClient()
   cluster.masters.push(node)
@@ -123,9 +129,9 @@ t.test('a cluster of which no node is known yet is tried again', async (t) => {
     connection.connects()
     return connection
   }
-  await until(/^listening/)
+  await next(/^listening/)
   cluster.masters.length = 0
-  await until(/^lost: no node/, 2)
+  await next(/^lost: no node/)
 })
 
 t.test('a connection that was given up has nothing to say any more, but for news', async (t) => {
@@ -169,8 +175,8 @@ t.test('a process that was busy for longer than a heartbeat takes does not count
     })
     return await publish(...args)
   }) as typeof publish
-  const { heard, until } = listenTo(t, client)
-  await until(/./)
+  const { heard, next } = listenTo(t, client)
+  await next(/./)
   t.strictSame(heard, ['listening'])
 })
 
@@ -199,36 +205,36 @@ t.test('over TLS, the connection of its own is made as the client was', async (t
   const port = await freePort()
   const server = await redisFor(t, { args: ['--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no'] })
   const client = server.client({ path: undefined, host: '127.0.0.1', port, tls: { ca: readFileSync(cert), servername: 'localhost' } })
-  const { heard, until } = listenTo(t, client)
-  await until(/^listening/)
+  const { heard, next } = listenTo(t, client)
+  await next(/^listening/)
   await server.client().publish(channel, 'a session')
-  await until(/^a session/)
+  await next(/^a session/)
   t.strictSame(heard, ['listening', 'a session'])
 })
 
 t.test('after a failover the new master is listened to', async (t) => {
   const group = await sentinelFor(t)
   const client = group.client()
-  const { until } = listenTo(t, client)
-  await until(/^listening/)
+  const { next } = listenTo(t, client)
+  await next(/^listening/)
   await group.master.kill()
-  await until(/^lost/)
-  await until(/^listening/, 2)
+  await next(/^lost/)
+  await next(/^listening/)
   await client.publish(channel, 'a session')
-  await until(/^a session/)
+  await next(/^a session/)
 })
 
 t.test('a master of a cluster that stands still is noticed, also by who listens to another', async (t) => {
   const cluster = await clusterFor(t)
   const client = cluster.client()
   await client.ping()
-  const { until } = listenTo(t, client)
-  await until(/^listening/)
+  const { next } = listenTo(t, client)
+  await next(/^listening/)
   const counts = await Promise.all(cluster.nodes.map(async (node) => Number((await cluster.admin(node).call('PUBSUB', 'NUMSUB', channel) as unknown[])[1])))
   t.equal(counts.filter((count) => count === 1).length, 1)
   const other = cluster.nodes[counts.indexOf(0)]
   await other?.pause()
-  await until(/^lost: no heartbeat/)
+  await next(/^lost: no heartbeat/)
   await other?.resume()
-  await until(/^listening/, 2)
+  await next(/^listening/)
 })
