@@ -11,8 +11,8 @@ const { values: { quick, only, load: chosen, passes, ms } } = parseArgs({
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [''] },
     load: { type: 'string', multiple: true, default: ['one', 'forged', 'refresh', 'login', 'many'] },
-    passes: { type: 'string', default: '5' },
-    ms: { type: 'string', default: '2000' }
+    passes: { type: 'string', default: '15' },
+    ms: { type: 'string', default: '400' }
   }
 })
 const time = quick ? { passes: 1, warmUp: 300, ms: 300 } : { passes: Number(passes), warmUp: 2000, ms: Number(ms) }
