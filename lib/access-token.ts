@@ -110,6 +110,6 @@ export function readBearer (header: string | undefined): string {
     throw refuse(AccessTokenMissingError, 'no Bearer token', { 'www-authenticate': 'Bearer' })
   }
   const token = header.slice('bearer'.length).trim()
-  if (token === '' || /\s/.test(token)) throw invalidAccessToken('a malformed Authorization header')
+  if (token === '' || token.includes(' ') || token.includes('\t')) throw invalidAccessToken('a malformed Authorization header')
   return token
 }
