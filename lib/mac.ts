@@ -6,7 +6,7 @@ const room = 4096
 
 /**
  * Makes a function that answers the HMAC-SHA-256 of a text, in base64url. By two hashes: the object that `createHmac` makes for
- * each text, and the garbage of it, would cost an eighth of a refresh. @see RFC 2104 §2
+ * each text is dearer than the digest, and more so as garbage. @see RFC 2104 §2
  */
 export function createMac (secret: Buffer): (text: string) => string {
   const key = Buffer.concat([secret.length > block ? hash('sha256', secret, 'buffer') : secret], block)
