@@ -8,8 +8,8 @@ const defaults = {
   lifetime: '1800', // of an access token, in seconds: each session in use is refreshed once in it
   days: '14', // that a session lives on average: so many logins and endings
   requests: '1', // that a session in use makes in a minute, guarded ones
-  redis: '15', // µs of Redis CPU for a refresh: that of results/results.md and a quarter more, for on a cluster each goes alone
-  refresh: '100', // µs of the server's CPU for a refresh
+  redis: '15', // µs of Redis CPU for a refresh: twice that of results/results.md, for on a cluster each goes alone, and machines differ
+  refresh: '100', // µs of the server's CPU for a refresh, twice as well
   guard: '3', // µs of the server's CPU for the guard of a request, above the bare route
   shard: '25', // GB that one Redis may hold
   busy: '0.5' // the share of a core that may be in use
