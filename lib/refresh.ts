@@ -1,17 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { invalidAccessToken, readBearer } from './access-token'
+import { findCandidates } from './candidates'
 import { callHook, readClaims } from './claims'
 import type { Context } from './context'
-import { checkOrigin } from './cross-origin'
 import { announceEnd } from './end'
-import { InvalidClaimsError, RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenMissingError, RefreshTokenReusedError, SessionRevokedError, refuse } from './errors'
+import { InvalidClaimsError, RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenReusedError, SessionRevokedError, refuse } from './errors'
 import { emit } from './events'
 import { issue, type TokenResponse } from './issue'
 import { checkSize } from './login'
 import type { RefreshToken } from './refresh-token'
 import { contentOf, toSession, toText } from './session'
 import type { Outcome, SessionRecord } from './store/store'
-import { presented } from './transport'
 
 type Judged = Exclude<Outcome, { outcome: 'unknown' }>
 
@@ -19,11 +17,11 @@ const invalidClaims = (sentence: string) => new InvalidClaimsError(`the claims h
 
 /** Makes what `POST {prefix}/refresh` does. @see RFC 6749 §6, RFC 9700 §4.14.2 */
 export function createRefresh (context: Context) {
-  const { settings, refreshTokens, ask, durability, accessTokens, now } = context
+  const { settings, refreshTokens, ask, durability, now } = context
 
   return async function refresh (request: FastifyRequest, reply: FastifyReply): Promise<TokenResponse> {
     let refusal: Error | undefined
-    for (const token of findCandidates(request)) {
+    for (const token of findCandidates(context, request)) {
       const outcome = await present(token, request)
       // Another session's cookie, left over from an earlier login or planted, must not lock the living one out.
       if (outcome instanceof Error) {
@@ -42,30 +40,6 @@ export function createRefresh (context: Context) {
       return issue(context, reply, session, content, token)
     }
     throw refusal
-  }
-
-  // One for each session that an authentic and living token names, the one with the most life left first.
-  function findCandidates (request: FastifyRequest): RefreshToken[] {
-    const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
-    if (texts.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
-    const authentic = texts.map(refreshTokens.recognise).filter((token) => token?.via === via) as RefreshToken[]
-    if (authentic.length === 0) throw refuse(RefreshTokenInvalidError, 'not a refresh token of ours, or not of this transport')
-    // exp is in the store's time: while that is not known, the store is asked.
-    const time = settings.store.now() ?? 0
-    const living = authentic.filter(({ exp }) => exp * 1000 > time)
-    if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
-    if (via === 'cookie') checkOrigin(request, settings.trustedOrigins)
-    const newest = new Map<string, RefreshToken>()
-    for (const token of living.sort((a, b) => a.gen - b.gen)) newest.set(token.sid, token)
-    const candidates = [...newest.values()].sort((a, b) => b.exp - a.exp)
-    return settings.refreshToken.paired ? pair(candidates, request) : candidates
-  }
-
-  function pair (candidates: RefreshToken[], request: FastifyRequest): RefreshToken[] {
-    const claims = accessTokens.recognise(readBearer(request.headers.authorization))
-    const paired = candidates.filter(({ sid }) => sid === claims?.sid)
-    if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
-    return paired
   }
 
   // What the token is refused for is answered; only accidents are thrown.

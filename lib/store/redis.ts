@@ -41,7 +41,7 @@ export class RedisStore implements Store {
     this.#scripts = createScripts(this.#channel)
     this.#commands = new Commands(client)
     this.#rotations = new Rotations(this.#commands, this.#scripts.rotate)
-    // Not when it opens alone: what was down then, or another server in its place, is met later.
+    // Not at the start alone: Redis may be down then, and another kind of server may come back later.
     client.on('ready', () => { this.#meet() })
   }
 
