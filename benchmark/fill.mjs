@@ -1,5 +1,5 @@
 import { RedisStore } from '../dist/index.mjs'
-import { tagOf, toText } from '../dist/session.js'
+import { tagOf, toText } from '../dist/session/session.js'
 import { randomBytes } from 'node:crypto'
 import { sub } from './wire.mjs'
 

@@ -1,8 +1,8 @@
 // What HS256 tokens cost, signed and read directly, and by the library under @fastify/jwt. npm --prefix benchmark run tokens
 import fastJwt from 'fast-jwt'
 import { createHmac, createSecretKey } from 'node:crypto'
-import { createHs256 } from '../dist/hs256.js'
-import { createMac } from '../dist/mac.js'
+import { createHs256 } from '../dist/tokens/hs256.js'
+import { createMac } from '../dist/tokens/mac.js'
 import { spread } from './report.mjs'
 
 const key = Buffer.from('a secret of the benchmark, 32 bytes and more')

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import { deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value, type Check } from './check'
-import { readCookie, type CookieOptions, type CookieSettings } from './cookie'
-import { readDurability, type DurabilitySettings } from './durability'
-import { readRing, type Key } from './keys'
-import type { AuthPluginOptions, ClaimsHook, ReuseHook, RouteExtras } from './options'
-import type { Transport } from './session'
-import { RedisStore, isRedisClient, type RedisClient } from './store/redis'
+import { deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value, type Check } from './options/schema'
+import { readCookie, type CookieOptions, type CookieSettings } from './http/cookie-settings'
+import { readDurability, type DurabilitySettings } from './session/durability'
+import { readRing, type Key } from './tokens/keys'
+import type { AuthPluginOptions, ClaimsHook, ReuseHook, RouteExtras } from './options/options'
+import type { Transport } from './session/session'
+import { RedisStore, isRedisClient, type RedisClient } from './store/redis/redis'
 import type { Store } from './store/store'
 
 /** The options, normalised: durations in ms, nothing optional that has a default. */

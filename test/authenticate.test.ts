@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import t from 'tap'
-import { build, hour, minute, peek, secret } from './app'
+import { build, hour, minute, peek, secret } from './support/app'
 
 const challenge = (description: string) => `Bearer error="invalid_token", error_description="${description}"`
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { minute } from './app'
-import { inAll, launch, openFive, openTab, until } from './browser/chromium'
-import { serve } from './browser/site'
+import { minute } from './support/app'
+import { inAll, launch, openFive, openTab, until } from './support/browser/chromium'
+import { serve } from './support/browser/site'
 
 const newProfile = launch(t)
 const runOut = `passed += ${31 * minute}`

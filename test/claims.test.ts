@@ -3,9 +3,9 @@ import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { RedisStore, type AuthPluginOptions, type ClaimsHook, type Session } from '../lib/index'
-import { build, day, minute, peek, second, secret, toClient, type TestApp } from './app'
-import { monitor } from './servers/monitor'
-import { redisFor } from './servers/redis'
+import { build, day, minute, peek, second, secret, toClient, type TestApp } from './support/app'
+import { monitor } from './support/servers/monitor'
+import { redisFor } from './support/servers/redis'
 
 /** A hook with this result, whatever its type says. */
 const answering = (result: () => unknown) => (async () => result()) as unknown as ClaimsHook

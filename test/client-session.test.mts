@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createClient } from '../lib/client/client.mjs'
-import helpers from './app.js'
-import { signal, start } from './tab.mjs'
+import helpers from './support/app.js'
+import { signal, start } from './support/tab.mjs'
 
 const { minute } = helpers
 const ada = { claims: { sub: 'ada' } }

@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { build as bundle } from 'esbuild'
 import t from 'tap'
-import helpers from './app.js'
-import { pass, signal, start } from './tab.mjs'
+import helpers from './support/app.js'
+import { pass, signal, start } from './support/tab.mjs'
 
 const { minute } = helpers
 const ada = { claims: { sub: 'ada' } }

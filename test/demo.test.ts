@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { launch } from './browser/chromium'
-import { startDemo } from './browser/demo'
+import { launch } from './support/browser/chromium'
+import { startDemo } from './support/browser/demo'
 
 const newProfile = launch(t)
 

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
-import { redisFor } from './servers/redis'
-import { until } from './servers/until'
+import { redisFor } from './support/servers/redis'
+import { until } from './support/servers/until'
 
 type Test = InstanceType<typeof import('tap').Test>
 

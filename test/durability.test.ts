@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import type { Store } from '../lib/index'
-import { build, hour } from './app'
-import { observe } from './events'
-import { clusterFor } from './servers/cluster'
-import { cutOff, join, replicatedFor } from './servers/replica'
-import { age } from './store/age'
+import { build, hour } from './support/app'
+import { observe } from './support/events'
+import { clusterFor } from './support/servers/cluster'
+import { cutOff, join, replicatedFor } from './support/servers/replica'
+import { age } from './support/age'
 
 const durability = { replicas: 1, timeout: 0.2 }
 

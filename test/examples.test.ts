@@ -5,9 +5,9 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { peek } from './app'
-import { temporaryFolder } from './servers/launch'
-import { redisFor } from './servers/redis'
+import { peek } from './support/app'
+import { temporaryFolder } from './support/servers/launch'
+import { redisFor } from './support/servers/redis'
 
 const folder = join(__dirname, '..', 'examples')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')

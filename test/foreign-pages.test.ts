@@ -1,6 +1,6 @@
 import t from 'tap'
-import { launch, openTab } from './browser/chromium'
-import { serve } from './browser/site'
+import { launch, openTab } from './support/browser/chromium'
+import { serve } from './support/browser/site'
 
 const newProfile = launch(t)
 

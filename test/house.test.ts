@@ -5,7 +5,18 @@ import t from 'tap'
 const root = join(__dirname, '..', 'lib')
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => /\.m?ts$/.test(file))
 
-/** The files of lib that this one imports; types alone do not count, since nothing of them is left at run time. */
+/** The layers, the highest first: a file imports only from its own layer and from those below it. */
+const layers = [
+  'doors', 'routes', 'actions', 'binding', 'session', 'http', 'tokens', 'store/redis', 'store/redis/scripts', 'store', 'options', 'floor'
+]
+
+// Every layer creates errors and emits events.
+const floor = new Set(['errors.ts', 'events.ts'])
+
+const layerOf = (file: string): string =>
+  file.includes('/') ? dirname(file) : floor.has(file) ? 'floor' : 'doors'
+
+/** Returns the files of lib that this one imports at run time; types are erased, so they do not count. */
 function imports (file: string): string[] {
   const source = readFileSync(join(root, file), 'utf8')
   const statements = source.matchAll(/^(?:import|export) (?!type )(?:[^'\n]* from )?'(\.[^']+)'/gm)
@@ -13,7 +24,7 @@ function imports (file: string): string[] {
     .map((path) => files.find((file) => file.replace(/\.m?ts$/, '') === path) ?? path)
 }
 
-t.test('imports go one way', async (t) => {
+t.test('imports form no circle', async (t) => {
   const done = new Set<string>()
   const visit = (file: string, above: string[]): void => {
     t.notOk(above.includes(file), [...above.slice(above.indexOf(file)), file].join(' → '))
@@ -26,7 +37,16 @@ t.test('imports go one way', async (t) => {
   for (const file of done) t.ok(files.includes(file), `${file} exists`)
 })
 
-t.test('the client imports nothing from above', async (t) => {
+t.test('a folder imports only from folders below it', async (t) => {
+  const server = files.filter((file) => !file.startsWith('client'))
+  for (const file of server) {
+    const layer = layers.indexOf(layerOf(file))
+    t.not(layer, -1, `${file} is in a layer`)
+    for (const path of imports(file)) t.ok(layers.indexOf(layerOf(path)) >= layer, `${file} → ${path}`)
+  }
+})
+
+t.test('the client imports nothing of the server', async (t) => {
   const client = files.filter((file) => file.startsWith('client'))
   t.not(client.length, 0)
   for (const file of client) for (const path of imports(file)) t.match(path, /^client/)
@@ -34,6 +54,6 @@ t.test('the client imports nothing from above', async (t) => {
 
 t.test('stores know nothing of HTTP', async (t) => {
   for (const file of files.filter((file) => file.startsWith('store'))) {
-    for (const path of imports(file)) t.match(path, /^store|^(?:check|errors|events)\.ts$/, file)
+    for (const path of imports(file)) t.match(path, /^store|^options|^(?:errors|events)\.ts$/, file)
   }
 })

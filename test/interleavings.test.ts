@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { MemoryStore, type AuthPluginOptions } from '../lib/index'
-import { TestClock, build, minute, peek, toClient, type TestApp } from './app'
-import { Model, absoluteLifetime, graces, idleLifetime, sidAt, type Command, type Outcome, type Seen, type User } from './model'
-import { redisFor } from './servers/redis'
-import { age } from './store/age'
+import { TestClock, build, minute, peek, toClient, type TestApp } from './support/app'
+import { Model, absoluteLifetime, graces, idleLifetime, sidAt, type Command, type Outcome, type Seen, type User } from './support/model'
+import { redisFor } from './support/servers/redis'
+import { age } from './support/age'
 
 type Test = InstanceType<typeof import('tap').Test>
 

@@ -7,11 +7,11 @@ import fc from 'fast-check'
 import type { JSONWebKeySet } from 'jose' with { 'resolution-mode': 'import' }
 import t, { type Test } from 'tap'
 import { MemoryStore, type Secret } from '../lib/index'
-import { readRing } from '../lib/keys'
-import { createMac } from '../lib/mac'
-import { build, peek, secret as shared, TestClock, toClient, type Client } from './app'
+import { readRing } from '../lib/tokens/keys'
+import { createMac } from '../lib/tokens/mac'
+import { build, peek, secret as shared, TestClock, toClient, type Client } from './support/app'
 type Tap = Pick<Test, 'teardown' | 'same' | 'equal'>
-import { redisFor, type RedisServer } from './servers/redis'
+import { redisFor, type RedisServer } from './support/servers/redis'
 
 /** Another implementation of JWTs, which comes as an ES module alone. */
 const jose = import('jose')
@@ -551,7 +551,7 @@ interface Deployed {
 }
 
 async function startNode (t: Tap, server: RedisServer): Promise<Deployed> {
-  const child = fork(join(__dirname, 'node.ts'), [server.path])
+  const child = fork(join(__dirname, 'support/node.ts'), [server.path])
   const exit = once(child, 'exit')
   t.teardown(async () => {
     child.disconnect()

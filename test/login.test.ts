@@ -2,8 +2,8 @@ import { createSecretKey, createHmac } from 'node:crypto'
 import Fastify from 'fastify'
 import t from 'tap'
 import authPlugin, { MemoryStore } from '../lib/index'
-import { build, day, hour, minute, peek, secret, second, TestClock } from './app'
-import { observe } from './events'
+import { build, day, hour, minute, peek, secret, second, TestClock } from './support/app'
+import { observe } from './support/events'
 
 t.test('a login answers an access token and sets the refresh token as a cookie', async (t) => {
   const { login, clock } = await build(t)

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { build, day, minute, peek, toClient, type Client } from './app'
-import { observe } from './events'
+import { build, day, minute, peek, toClient, type Client } from './support/app'
+import { observe } from './support/events'
 
 const cleared = '__Secure-refresh_token=; Max-Age=0; Path=/auth; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
 const count = async ({ app }: Awaited<ReturnType<typeof build>>, sub = 'ada') => (await app.sessions.list(sub)).length

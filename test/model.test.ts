@@ -3,10 +3,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { MemoryStore, RedisStore, type Store } from '../lib/index'
 import type { SessionRecord } from '../lib/store/store'
-import { TestClock, minute } from './app'
-import { Model, absoluteLifetime, anyCommand, graces, halves, idleLifetime, sidAt, step, type Command, type Outcome, type Seen } from './model'
-import { redisFor } from './servers/redis'
-import { age } from './store/age'
+import { TestClock, minute } from './support/app'
+import { Model, absoluteLifetime, anyCommand, graces, halves, idleLifetime, sidAt, step, type Command, type Outcome, type Seen } from './support/model'
+import { redisFor } from './support/servers/redis'
+import { age } from './support/age'
 
 type Test = InstanceType<typeof import('tap').Test>
 

@@ -6,9 +6,9 @@ import Fastify, { type FastifyInstance, type FastifyRequest, type preHandlerAsyn
 import type { Redis } from 'ioredis'
 import t from 'tap'
 import authPlugin from '../lib/index'
-import { peek, secret, toClient } from './app'
-import { recipe } from './recipe'
-import { redisFor } from './servers/redis'
+import { peek, secret, toClient } from './support/app'
+import { recipe } from './support/recipe'
+import { redisFor } from './support/servers/redis'
 
 const page = 'docs/moving.md'
 

@@ -19,7 +19,7 @@ import t from 'tap'
 import { z } from 'zod'
 import authPlugin, { MemoryStore } from '../lib/index'
 import type { AuthPluginOptions, Store } from '../lib/index'
-import { build, peek, secret, toClient, type Client } from './app'
+import { build, peek, secret, toClient, type Client } from './support/app'
 
 type Neighbour = (app: FastifyInstance) => PromiseLike<unknown>
 

@@ -6,9 +6,9 @@ import { register } from 'prom-client'
 import t from 'tap'
 import { MemoryStore } from '../lib/index'
 import type { ClaimsHook, Store } from '../lib/index'
-import { build, peek, secret, second, TestClock, type Client } from './app'
-import { observe } from './events'
-import { recipe } from './recipe'
+import { build, peek, secret, second, TestClock, type Client } from './support/app'
+import { observe } from './support/events'
+import { recipe } from './support/recipe'
 
 const page = 'docs/observability.md'
 const day = 24 * 60 * 60 * second

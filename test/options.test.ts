@@ -2,8 +2,8 @@ import Fastify from 'fastify'
 import t from 'tap'
 import fastifyRedis from '@fastify/redis'
 import authPlugin, { MemoryStore } from '../lib/index'
-import { secret } from './app'
-import { redisFor } from './servers/redis'
+import { secret } from './support/app'
+import { redisFor } from './support/servers/redis'
 
 const store = new MemoryStore()
 

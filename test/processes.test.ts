@@ -2,13 +2,13 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
-import { peek, secret } from './app'
-import { redisFor } from './servers/redis'
+import { peek, secret } from './support/app'
+import { redisFor } from './support/servers/redis'
 
 /** A node in a process of its own whose clock is `skew` ms off; answers a way to call it. */
 async function node (t: { teardown: (done: () => unknown) => unknown }, path: string, skew: number, options: object = {}) {
   const shift = `const real = Date.now; Date.now = () => real() + ${skew}`
-  const child = fork(join(__dirname, 'node.ts'), [path, JSON.stringify({ secret, ...options })], {
+  const child = fork(join(__dirname, 'support/node.ts'), [path, JSON.stringify({ secret, ...options })], {
     execArgv: [...process.execArgv, `--import=data:text/javascript,${encodeURIComponent(shift)}`]
   })
   t.teardown(() => { child.kill('SIGKILL') })

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
-import { toMilliseconds } from '../lib/duration'
+import { toMilliseconds } from '../lib/options/duration'
 import * as errors from '../lib/errors'
 import { events } from '../lib/events'
 import { readSettings } from '../lib/settings'
 import { MemoryStore } from '../lib/store/memory'
-import { secret } from './app'
+import { secret } from './support/app'
 
 const readme = readFileSync(join(__dirname, '../README.md'), 'utf8')
 

@@ -3,7 +3,7 @@ import ky from 'ky'
 import { QueryClient } from '@tanstack/query-core'
 import t from 'tap'
 import { createClient } from '../lib/client/client.mjs'
-import helpers from './app.js'
+import helpers from './support/app.js'
 
 const viaBody = { claims: { sub: 'ada' }, options: { transport: 'body' } }
 

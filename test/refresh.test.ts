@@ -2,10 +2,10 @@ import { createHmac } from 'node:crypto'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
-import { build, day, hour, minute, peek, second as sec, secret, TestClock, toClient } from './app'
-import { observe } from './events'
-import { monitor } from './servers/monitor'
-import { redisFor } from './servers/redis'
+import { build, day, hour, minute, peek, second as sec, secret, TestClock, toClient } from './support/app'
+import { observe } from './support/events'
+import { monitor } from './support/servers/monitor'
+import { redisFor } from './support/servers/redis'
 
 const code = (response: { json: () => { code?: string } }) => response.json().code
 

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { monitor } from './servers/monitor'
-import { proxyFor } from './servers/proxy'
-import { redisFor } from './servers/redis'
-import { until } from './servers/until'
+import { monitor } from './support/servers/monitor'
+import { proxyFor } from './support/servers/proxy'
+import { redisFor } from './support/servers/redis'
+import { until } from './support/servers/until'
 
 t.test('a server answers, dies, comes back on the same socket and forgets', async (t) => {
   const server = await redisFor(t)

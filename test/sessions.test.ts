@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { MemoryStore, type AuthPluginOptions } from '../lib/index'
-import { TestClock, build, day, hour, minute, peek, second, toClient, type Client, type TestApp } from './app'
-import { observe } from './events'
-import { monitor } from './servers/monitor'
-import { redisFor, startRedis } from './servers/redis'
-import { until } from './servers/until'
-import { age } from './store/age'
+import { TestClock, build, day, hour, minute, peek, second, toClient, type Client, type TestApp } from './support/app'
+import { observe } from './support/events'
+import { monitor } from './support/servers/monitor'
+import { redisFor, startRedis } from './support/servers/redis'
+import { until } from './support/servers/until'
+import { age } from './support/age'
 
 type Test = InstanceType<typeof import('tap').Test>
 type Options = Partial<AuthPluginOptions>

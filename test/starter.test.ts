@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { temporaryFolder } from './servers/launch'
-import { redisFor } from './servers/redis'
+import { temporaryFolder } from './support/servers/launch'
+import { redisFor } from './support/servers/redis'
 
 const root = join(__dirname, '..')
 const starter = join(root, 'examples/starter')

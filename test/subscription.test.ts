@@ -3,13 +3,13 @@ import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { subscribe, type Publisher } from '../lib/store/subscription'
-import { clusterFor } from './servers/cluster'
-import { freePort } from './servers/free-port'
-import { temporaryFolder } from './servers/launch'
-import { redisFor } from './servers/redis'
-import { sentinelFor } from './servers/sentinel'
-import { until } from './servers/until'
+import { subscribe, type Publisher } from '../lib/store/redis/subscription'
+import { clusterFor } from './support/servers/cluster'
+import { freePort } from './support/servers/free-port'
+import { temporaryFolder } from './support/servers/launch'
+import { redisFor } from './support/servers/redis'
+import { sentinelFor } from './support/servers/sentinel'
+import { until } from './support/servers/until'
 
 type Test = InstanceType<typeof import('tap').Test>
 
@@ -183,7 +183,7 @@ t.test('a process that was busy for longer than a heartbeat takes does not count
 t.test('closing leaves nothing open, also while the server stands still', async (t) => {
   for (const still of [false, true]) {
     const server = await redisFor(t)
-    const child = fork(join(__dirname, 'closing.ts'), [server.path])
+    const child = fork(join(__dirname, 'support/closing.ts'), [server.path])
     await once(child, 'message')
     const subscribers = async () => Number((await server.client().call('PUBSUB', 'NUMSUB', channel) as unknown[])[1])
     t.equal(await subscribers(), 1)

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { MemoryStore } from '../lib/index'
-import { build, day, hour, minute, peek, second, secret, toClient, type Client, type TestApp } from './app'
+import { build, day, hour, minute, peek, second, secret, toClient, type Client, type TestApp } from './support/app'
 
 const foreign = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }
 const both = { refreshToken: { transports: ['cookie', 'body'] as ('cookie' | 'body')[] } }

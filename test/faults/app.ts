@@ -1,6 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import authPlugin, { type LoginClaims } from '../../lib/index'
-import { secret } from '../app'
+import { secret } from '../support/app'
 
 type Options = Parameters<typeof authPlugin>[1]
 

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { secret } from '../app'
-import { observe } from '../events'
-import { proxyFor } from '../servers/proxy'
-import { redisFor } from '../servers/redis'
-import { until } from '../servers/until'
+import { secret } from '../support/app'
+import { observe } from '../support/events'
+import { proxyFor } from '../support/servers/proxy'
+import { redisFor } from '../support/servers/redis'
+import { until } from '../support/servers/until'
 import { appFor } from './app'
 import { percentile } from './random'
 import { into, over, User } from './user'
@@ -16,7 +16,7 @@ type Test = InstanceType<typeof import('tap').Test>
 
 /** Starts a node of an application in a process of its own. */
 async function nodeFor (t: Test, path: string) {
-  const child = fork(join(__dirname, '..', 'node.ts'), [path, JSON.stringify({ secret, storeTimeout: 10 })], { execArgv: process.execArgv })
+  const child = fork(join(__dirname, '../support/node.ts'), [path, JSON.stringify({ secret, storeTimeout: 10 })], { execArgv: process.execArgv })
   t.teardown(() => { child.kill('SIGKILL') })
   const [origin] = await once(child, 'message') as [string]
   return { send: over(origin), child }

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { MemoryStore } from '../../lib/index'
-import { TestClock, day, hour, minute, peek, second } from '../app'
-import { observe } from '../events'
-import { redisFor } from '../servers/redis'
-import { age } from '../store/age'
+import { TestClock, day, hour, minute, peek, second } from '../support/app'
+import { observe } from '../support/events'
+import { redisFor } from '../support/servers/redis'
+import { age } from '../support/age'
 import { appFor } from './app'
 import { into, User } from './user'
 

@@ -1,0 +1,56 @@
+import { InvalidOptionError } from '../errors'
+import { toMilliseconds } from './duration'
+
+/** Reads one option: answers its normal form, or throws INVALID_OPTION. */
+export type Check<T> = (given: unknown, path: string) => T
+
+type Table = Record<string, Check<unknown>>
+type Read<T extends Table> = { [K in keyof T]: ReturnType<T[K]> }
+
+/** Refuses an option by a sentence that names it, what was given and what is allowed. */
+export function deny (path: string, given: string, allowed: string): never {
+  throw new InvalidOptionError(`The option ${path} is ${given}; allowed: ${allowed}`)
+}
+
+/** Tells in a few words what was given; not for secrets. */
+export function describe (given: unknown): string {
+  if (typeof given === 'string') return JSON.stringify(given.length > 60 ? given.slice(0, 60) + '…' : given)
+  if (Array.isArray(given)) return `[${given.map(describe).join(', ')}]`
+  return typeof given === 'object' && given !== null ? 'an object' : typeof given === 'function' ? 'a function' : String(given)
+}
+
+export const isObject = (given: unknown): given is Record<string, unknown> =>
+  typeof given === 'object' && given !== null && !Array.isArray(given)
+
+/** Reads an object whose every name stands in the table. */
+export function object<T extends Table> (table: T): Check<Read<T>> {
+  return (given, path) => {
+    const at = (name: string) => path === '' ? name : `${path}.${name}`
+    const options = given ?? {}
+    if (!isObject(options)) deny(path, describe(given), 'an object')
+    for (const name of Object.keys(options)) {
+      if (!Object.hasOwn(table, name)) deny(at(name), 'unknown', Object.keys(table).map(at).join(', '))
+    }
+    return Object.fromEntries(Object.entries(table).map(([name, check]) => [name, check(options[name], at(name))])) as Read<T>
+  }
+}
+
+/** Reads what satisfies `test`, or `fallback` where nothing was given. */
+export function value<T, const F> (test: (given: unknown) => given is T, allowed: string, fallback: F): Check<T | F> {
+  return (given, path) => given === undefined ? fallback : test(given) ? given : deny(path, describe(given), allowed)
+}
+
+/** Reads a duration into milliseconds. */
+export function duration<const F> (fallback: F, least: 0 | 1 = 1): Check<number | F> {
+  const allowed = `a duration ${least === 0 ? 'of 0 or more' : 'above 0'} and up to ten years, in seconds or as '30m'`
+  return (given, path) => {
+    if (given === undefined) return fallback
+    const ms = toMilliseconds(given)
+    return ms !== undefined && ms >= least ? ms : deny(path, describe(given), allowed)
+  }
+}
+
+export const isString = (given: unknown): given is string => typeof given === 'string' && given !== ''
+export const isBoolean = (given: unknown): given is boolean => typeof given === 'boolean'
+export const isListOf = <T>(test: (given: unknown) => given is T) =>
+  (given: unknown): given is T[] => Array.isArray(given) && given.every(test)
