@@ -31,6 +31,24 @@ export const RefreshTokenExpiredError: Constructor = refusal('REFRESH_TOKEN_EXPI
 export const RefreshTokenInvalidError: Constructor = refusal('REFRESH_TOKEN_INVALID', 'The refresh token is invalid', 401)
 /** A spent refresh token came back; its session is over. @see RFC 9700 §4.14.2 */
 export const RefreshTokenReusedError: Constructor = refusal('REFRESH_TOKEN_REUSED', 'The refresh token was used before; the session is over', 401)
+/** The session is bound, and the request shows no proof by its key; nothing changes. */
+export const RefreshTokenUnprovenError: Constructor =
+  refusal('REFRESH_TOKEN_UNPROVEN', 'A proof by the key of this session is required', 401)
+/** The session is bound, and the browser says that it cannot prove its key just now. */
+export const ProofUnavailableError: Constructor =
+  refusal('PROOF_UNAVAILABLE', 'This device cannot prove its key for the moment, try again', 503)
+/** The access token is good, but its session is not bound, which the route demands. */
+export const SessionUnboundError: Constructor =
+  refusal('SESSION_UNBOUND', 'A session that is bound to its device is required', 401)
+/** A proof is required, and the request brings none; 401 at the guard. @see RFC 9449 §5 */
+export const DpopProofMissingError: Constructor =
+  refusal('DPOP_PROOF_MISSING', 'A DPoP proof is required', 400)
+/** Anything that is wrong with a proof, except that it is not fresh; 401 at the guard. @see RFC 9449 §4.3 */
+export const DpopProofInvalidError: Constructor =
+  refusal('DPOP_PROOF_INVALID', 'The DPoP proof is invalid', 400)
+/** The proof is not fresh: it must be repeated with the nonce of this answer; 401 at the guard. @see RFC 9449 §8 */
+export const DpopNonceRequiredError: Constructor =
+  refusal('DPOP_NONCE_REQUIRED', 'The DPoP proof must carry the nonce of this answer', 400)
 /** A page of a foreign origin called one of the two routes. */
 export const CrossOriginRequestError: Constructor = refusal('CROSS_ORIGIN_REQUEST', 'Requests from this origin are not allowed', 403)
 /** Sessions are ended, but not all the replicas that `durability` names have confirmed it in time; asking again asks them again. */
