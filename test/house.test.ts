@@ -7,7 +7,8 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((f
 
 /** The layers, the highest first: a file imports only from its own layer and from those below it. */
 const layers = [
-  'doors', 'routes', 'actions', 'binding', 'session', 'http', 'tokens', 'store/redis', 'store/redis/scripts', 'store', 'options', 'floor'
+  'doors', 'routes', 'actions', 'binding/dbsc', 'binding/dpop', 'binding', 'session', 'http',
+  'tokens', 'store/redis', 'store/redis/scripts', 'store', 'options', 'floor'
 ]
 
 // Every layer creates errors and emits events.

@@ -55,3 +55,6 @@ export function thumbprint (jwk: PublicJwk): string {
     : { e: jwk.e, kty, n: jwk.n }
   return hash('sha256', JSON.stringify(members), 'base64url')
 }
+
+/** Returns the first 96 bits of a key's thumbprint: 16 characters of base64url. */
+export const shortThumbprint = (jwk: PublicJwk): string => thumbprint(jwk).slice(0, 16)
