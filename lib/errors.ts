@@ -13,6 +13,9 @@ export const InvalidLoginError: Constructor = createError('INVALID_LOGIN', '%s',
 /** What the `claims` hook returned cannot be claims: the application's mistake. */
 export const InvalidClaimsError: Constructor = createError('INVALID_CLAIMS', '%s', 500)
 
+/** The imported `authenticate` hook found no registration of the plugin in the scope of its route. */
+export const NotRegisteredError: Constructor = createError('NOT_REGISTERED', 'fastify-jwt-sessions is not registered in the scope of this route: await its registration first', 500)
+
 /** The request brings no access token. @see RFC 6750 §3 */
 export const AccessTokenMissingError: Constructor = refusal('ACCESS_TOKEN_MISSING', 'An access token is required', 401)
 /** The access token's time is over: the client's cue to refresh. @see RFC 6750 §3.1 */
@@ -56,7 +59,25 @@ export const EndingUnconfirmedError: Constructor = refusal('ENDING_UNCONFIRMED',
 /** The store did not answer in time, or answered an error. */
 export const StoreUnavailableError: Constructor = refusal('STORE_UNAVAILABLE', 'Sessions are unavailable for the moment, try again', 503)
 
-/** Makes a refusal whose exact `reason` goes to the log, and never to the client. */
-export function refuse (Refusal: Constructor, reason: string, headers?: Record<string, string>): Error {
-  return Object.assign(new Refusal(), headers === undefined ? { reason } : { reason, headers })
+/** An error of the plugin, as `setErrorHandler` receives it. */
+export interface AuthError extends Error {
+  /** One of the codes in the README. */
+  code: string
+  statusCode: number
+  /** Why exactly: for the log, never for the client. */
+  reason?: string
+  /** Headers of the answer; they reach the client whatever error handler there is. */
+  headers?: Record<string, string>
+}
+
+/** A refusal: the client's request is answered with it. */
+export interface Refusal extends AuthError {
+  reason: string
+}
+
+/** Creates a refusal whose exact `reason` goes to the log, and never to the client. */
+export function refuse (
+  Refused: Constructor, reason: string, headers?: Record<string, string>
+): Refusal {
+  return Object.assign(new Refused(), headers === undefined ? { reason } : { reason, headers }) as Refusal
 }

@@ -5,11 +5,17 @@ export interface SessionEvent {
   sid?: string
   sub?: string
   generation?: number
+  /** How long ago the session's current refresh token was handed out, in ms. */
   msSinceRotation?: number
+  /** How many generations the presented token was away from the session's. */
   distance?: number
+  /** With `repeat`: in how many generations running, this one included, a repeat came. */
+  streak?: number
   /** How many replicas had confirmed an ending. */
   replicas?: number
   error?: Error
+  /** Where the routes of this registration are: one process may have several. */
+  prefix?: string
 }
 
 const open = (name: string) => channel(`fastify-jwt-sessions:${name}`)
@@ -24,13 +30,21 @@ export const events = {
   deny: open('deny'),
   logout: open('logout'),
   revoke: open('revoke'),
+  bind: open('bind'),
+  unproven: open('unproven'),
   unconfirmed: open('unconfirmed'),
   'store-error': open('store-error')
 } as const
 
+/** The name of an event. */
 export type EventName = keyof typeof events
 
-/** Publishes an event; a subscriber that throws harms nobody (Node reports it as an uncaught exception of its own). */
-export function emit (name: EventName, event: SessionEvent): void {
-  if (events[name].hasSubscribers) events[name].publish(event)
+/** Emits an event of one registration. */
+export type Emit = (name: EventName, event: SessionEvent) => void
+
+/** Creates what emits events; a subscriber that throws harms nobody (Node reports it as an uncaught exception). */
+export function createEmit (prefix: string): Emit {
+  return (name, event) => {
+    if (events[name].hasSubscribers) events[name].publish({ ...event, prefix })
+  }
 }

@@ -1,47 +1,83 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { StoreUnavailableError } from '../errors'
-import { emit } from '../events'
-import { patience } from './timeout'
+import type { Emit } from '../events'
 import type { Store } from './store'
+import { createTimeout } from './timeout'
 
-/** Asks the store one thing. @throws STORE_UNAVAILABLE where it answers an error, or nothing in time */
-export type Ask = <T>(step: (store: Store, within: number) => Promise<T>) => Promise<T>
+type Step<S> = S extends (...args: [...infer Args, number]) => infer Result ? (...args: Args) => Result : never
 
-/** Bounds every wait for the store to `within` ms. */
-export function createAsk (store: Store, within: number): Ask {
-  return (step) => new Promise((resolve, reject) => {
+/** A store whose every step has its deadline inside. All reject with STORE_UNAVAILABLE where the store fails or is late. */
+export interface BoundedStore {
+  /** Returns the time in ms since the epoch: by the store's clock where that is known. */
+  now: () => number
+  /** Returns the store's time in ms since the epoch, or `undefined` while it is not known. */
+  knownTime: () => number | undefined
+  create: Step<Store['create']>
+  find: Step<Store['find']>
+  list: Step<Store['list']>
+  rotate: Step<Store['rotate']>
+  update: Step<Store['update']>
+  end: Step<Store['end']>
+  endAll: Step<Store['endAll']>
+  bind: Step<NonNullable<Store['bind']>>
+  /** Waits at most the timeout for something else of the store. */
+  within: <T>(step: (store: Store, timeout: number) => Promise<T>) => Promise<T>
+}
+
+/** Gives every step of a store a deadline of `timeout` ms. */
+export function boundStore (store: Store, timeout: number, emit: Emit): BoundedStore {
+  const within = <T>(step: (store: Store, timeout: number) => Promise<T>): Promise<T> =>
+    inTime(() => step(store, timeout), timeout).catch((error: unknown) => { throw unavailable(error, emit) })
+  return {
+    now: () => store.now() ?? Date.now(),
+    knownTime: () => store.now(),
+    create: (userTag, creation) => within((store) => store.create(userTag, creation, timeout)),
+    find: (userTag, sid) => within((store) => store.find(userTag, sid, timeout)),
+    list: (userTag) => within((store) => store.list(userTag, timeout)),
+    rotate: (userTag, rotation) => within((store) => store.rotate(userTag, rotation, timeout)),
+    update: (userTag, change) => within((store) => store.update(userTag, change, timeout)),
+    end: (userTag, sid) => within((store) => store.end(userTag, sid, timeout)),
+    endAll: (userTag, ending) => within((store) => store.endAll(userTag, ending, timeout)),
+    bind: (userTag, binding) => within(async (store) => await store.bind?.(userTag, binding, timeout)),
+    within
+  }
+}
+
+function inTime<T> (step: () => Promise<T>, timeout: number): Promise<T> {
+  return new Promise((resolve, reject) => {
     let settled = false
-    const settle = (act: () => void) => {
+    let stop = (): void => {}
+    const settle = (act: () => void): void => {
       if (settled) return
       settled = true
       stop()
       act()
     }
-    const fail = (error: unknown) => settle(() => reject(unavailable(error)))
-    let stop = () => {}
+    const fail = (error: unknown): void => settle(() => reject(error))
     try {
-      Promise.resolve(step(store, within)).then((answer) => settle(() => resolve(answer)), fail)
-      // Begun last: the time that the command was given is over first.
-      stop = patience(within, () => fail(new Error(`no answer within ${within} ms`)))
+      Promise.resolve(step()).then((result) => settle(() => resolve(result)), fail)
+      // Started last, so that the deadline of the command itself comes first.
+      stop = createTimeout(timeout, () => fail(new Error(`no answer within ${timeout} ms`)))
     } catch (error) {
       fail(error)
     }
   })
 }
 
-function unavailable (error: unknown): Error {
-  // A client's error carries the command with its arguments, which are nobody's business: only its words go on.
+function unavailable (error: unknown, emit: Emit): Error {
+  // A client's error carries the command with its arguments, which are secret: only its message goes on.
   const cause = new Error(error instanceof Error ? error.message : 'the store failed')
   emit('store-error', { error: cause })
   return Object.assign(new StoreUnavailableError(), { reason: cause.message, headers: { 'retry-after': '1' } })
 }
 
-/** Opens the store; one that is down is reported, and the requests ask it all the same. */
-export async function openStore (ask: Ask, log: FastifyBaseLogger): Promise<void> {
+/** Opens the store. One that is down is logged; requests ask it all the same. */
+export async function openStore (store: BoundedStore, log: FastifyBaseLogger): Promise<void> {
   try {
-    const warning = await ask(async (store, within) => await store.open?.(within))
+    const warning = await store.within(async (store, timeout) => await store.open?.(timeout))
     if (typeof warning === 'string') log.warn(warning)
   } catch (error) {
-    log.warn({ reason: (error as { reason?: string }).reason }, 'the store of sessions is not available yet')
+    const { reason } = error as { reason?: string }
+    log.warn({ reason }, 'the store of sessions is not available yet')
   }
 }

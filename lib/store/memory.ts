@@ -1,11 +1,19 @@
-import type { Creation, Ending, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
+import type { Creation, EndedAll, EndingAll, HandedOut, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
+import { addMark, judge, lastGeneration, type History } from './verdict'
 
-const byAge = (a: SessionRecord, b: SessionRecord) => a.createdAt - b.createdAt
+/** A session as it is kept. */
+interface Kept {
+  readonly record: SessionRecord
+  readonly history: History
+}
+
+const noHistory: History = { marks: [], repeated: false, streak: 0, offered: false }
+const byAge = (a: SessionRecord, b: SessionRecord) => a.createdAt - b.createdAt || (a.sid < b.sid ? -1 : 1)
 
 /** Keeps sessions in this process's memory, for development and tests: they end with the process. */
 export class MemoryStore implements Store {
   readonly now: () => number
-  readonly #users = new Map<string, Map<string, SessionRecord>>()
+  readonly #users = new Map<string, Map<string, Kept>>()
   readonly #listeners = new Set<Listener>()
 
   /** @param options.now a clock in ms since the epoch, for tests */
@@ -13,63 +21,105 @@ export class MemoryStore implements Store {
     this.now = now
   }
 
-  async create (user: string, { sid, signer, text, idleLifetime, absoluteLifetime, maxSessions }: Creation) {
+  async create (userTag: string, creation: Creation) {
+    const { sid, signer, content, idleLifetime, absoluteLifetime, maxSessions, replaces } = creation
     this.#sweep()
-    const known = this.#get(user, sid)
-    if (known !== undefined) return { session: known, ended: [] }
+    const known = this.#get(userTag, sid)
+    if (known !== undefined) return { session: known.record, ended: [] }
     const now = this.now()
     const deadline = now + absoluteLifetime
     const expiresAt = Math.min(now + idleLifetime, deadline)
-    const session = { sid, generation: 1, createdAt: now, refreshedAt: now, expiresAt, deadline, signer, text }
-    const live = this.#live(user)
-    const ended = live.slice(0, Math.max(0, live.length + 1 - maxSessions))
-    for (const { sid } of ended) this.#remove(user, sid)
-    this.#put(user, session)
+    const session = { sid, generation: 1, createdAt: now, refreshedAt: now, expiresAt, deadline, signer, content }
+    const living = this.#living(userTag)
+    const others = living.filter(({ sid }) => sid !== replaces)
+    const excess = others.slice(0, Math.max(0, others.length + 1 - maxSessions))
+    const ended = living.filter((session) => session.sid === replaces || excess.includes(session))
+    for (const { sid } of ended) this.#remove(userTag, sid)
+    this.#put(userTag, { record: session, history: noHistory })
     return { session, ended }
   }
 
-  async find (user: string, sid: string) {
-    return this.#get(user, sid)
+  async find (userTag: string, sid: string) {
+    return this.#get(userTag, sid)?.record
   }
 
-  async list (user: string) {
-    return this.#live(user)
+  async list (userTag: string) {
+    return this.#living(userTag)
   }
 
-  async rotate (user: string, { sid, generation, signer, text, idleLifetime, gracePeriod }: Rotation): Promise<Outcome> {
-    const session = this.#get(user, sid)
-    if (session === undefined) return { outcome: 'unknown' }
+  async rotate (userTag: string, rotation: Rotation): Promise<Outcome> {
+    const kept = this.#get(userTag, rotation.sid)
+    if (kept === undefined) return { outcome: 'unknown' }
+    const { record: session, history } = kept
+    const { generation, signer, content = session.content, idleLifetime, spentOn, handedOutAt } = rotation
     const now = this.now()
+    const age = now - session.createdAt
+    const outcome = judge(session, history, rotation, age)
     const msSinceRotation = now - session.refreshedAt
     const distance = Math.abs(generation - session.generation)
-    if (generation < session.generation) {
-      if (distance === 1 && Math.max(msSinceRotation, 0) < gracePeriod) return { outcome: 'repeated', session, distance, msSinceRotation }
-      this.#remove(user, sid)
-      return { outcome: 'reused', session, distance, msSinceRotation }
+    const verdict = { session, distance, msSinceRotation, streak: 0 }
+    if (outcome === 'reused') this.#remove(userTag, rotation.sid)
+    if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
+    const bound = { ...session, boundTo: session.boundTo ?? rotation.boundTo }
+    if (bound.boundTo === undefined) delete bound.boundTo
+    if (outcome === 'repeated') {
+      const streak = history.repeated ? history.streak : Math.min(history.streak + 1, 31)
+      this.#put(userTag, { record: bound, history: { ...history, repeated: true, streak } })
+      const next = { generation: session.generation, at: session.refreshedAt - session.createdAt }
+      return { outcome, ...verdict, session: bound, streak, next }
     }
-    const rotated = {
-      ...session,
-      generation: generation + 1,
-      refreshedAt: now,
-      expiresAt: Math.min(now + idleLifetime, session.deadline),
-      signer,
-      text: text ?? session.text
+    if (generation >= lastGeneration) {
+      this.#remove(userTag, rotation.sid)
+      return { outcome: 'unknown' }
     }
-    this.#put(user, rotated)
-    return { outcome: 'rotated', session: rotated, distance, msSinceRotation }
+    const changed = { ...bound, signer, content, expiresAt: Math.min(now + idleLifetime, session.deadline) }
+    const offer = { generation: generation + 1, at: age }
+    if (outcome === 'offered') {
+      this.#put(userTag, { record: changed, history: { ...history, offered: true } })
+      return { outcome, ...verdict, session: changed, next: offer }
+    }
+    const current: HandedOut = spentOn === 'use' ? { generation, at: handedOutAt } : offer
+    const rotated = { ...changed, generation: current.generation, refreshedAt: session.createdAt + current.at }
+    this.#put(userTag, { record: rotated, history: follow(kept, current.generation - 1, rotation, age) })
+    const expected = spentOn === 'issue' && history.offered ? Math.max(distance - 1, 0) : distance
+    return { outcome, ...verdict, session: rotated, distance: expected, next: offer }
   }
 
-  async end (user: string, sid: string) {
-    const session = this.#get(user, sid)
-    if (session !== undefined) this.#remove(user, sid)
-    return session
+  async update (userTag: string, { sid, from, to }: { sid: string, from: string, to: string }) {
+    const kept = this.#get(userTag, sid)
+    if (kept?.record.content !== from) return kept?.record
+    return this.#change(userTag, kept, { content: to })
   }
 
-  async endAll (user: string, { except, witness }: Ending) {
-    if (witness !== undefined && this.#get(user, witness) === undefined) return []
-    const ended = this.#live(user).filter(({ sid }) => sid !== except)
-    for (const { sid } of ended) this.#remove(user, sid)
-    return ended
+  async end (userTag: string, sid: string) {
+    const kept = this.#get(userTag, sid)
+    if (kept !== undefined) this.#remove(userTag, sid)
+    return kept?.record
+  }
+
+  async endAll (userTag: string, { except, witness }: EndingAll): Promise<EndedAll> {
+    if (witness !== undefined) {
+      const kept = this.#get(userTag, witness.sid)
+      if (kept === undefined) return { outcome: 'unknown' }
+      if ('generation' in witness) {
+        const { record: session, history } = kept
+        const now = this.now()
+        const outcome = judge(session, history, witness, now - session.createdAt)
+        const distance = Math.abs(witness.generation - session.generation)
+        const verdict = { session, distance, msSinceRotation: now - session.refreshedAt, streak: 0 }
+        if (outcome === 'reused') this.#remove(userTag, witness.sid)
+        if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
+      }
+    }
+    const ended = this.#living(userTag).filter(({ sid }) => sid !== except)
+    for (const { sid } of ended) this.#remove(userTag, sid)
+    return { outcome: 'done', ended }
+  }
+
+  async bind (userTag: string, { sid, boundTo }: { sid: string, boundTo: string }) {
+    const kept = this.#get(userTag, sid)
+    if (kept === undefined || kept.record.boundTo !== undefined) return kept?.record
+    return this.#change(userTag, kept, { boundTo })
   }
 
   listen (listener: Listener) {
@@ -78,36 +128,56 @@ export class MemoryStore implements Store {
     return () => { this.#listeners.delete(listener) }
   }
 
-  #get (user: string, sid: string): SessionRecord | undefined {
-    const session = this.#users.get(user)?.get(sid)
-    return session !== undefined && session.expiresAt > this.now() ? session : undefined
+  #get (userTag: string, sid: string): Kept | undefined {
+    const kept = this.#users.get(userTag)?.get(sid)
+    return kept !== undefined && kept.record.expiresAt > this.now() ? kept : undefined
   }
 
-  #live (user: string): SessionRecord[] {
+  #living (userTag: string): SessionRecord[] {
     const now = this.now()
-    return [...this.#users.get(user)?.values() ?? []].filter(({ expiresAt }) => expiresAt > now).sort(byAge)
+    const records = [...this.#users.get(userTag)?.values() ?? []].map(({ record }) => record)
+    return records.filter(({ expiresAt }) => expiresAt > now).sort(byAge)
+  }
+
+  #change (userTag: string, { record, history }: Kept, change: Partial<SessionRecord>): SessionRecord {
+    const changed = { ...record, ...change }
+    this.#put(userTag, { record: changed, history })
+    return changed
   }
 
   // The user touched last stands last, so that #sweep meets the longest untouched ones first.
-  #put (user: string, session: SessionRecord): void {
-    const sessions = this.#users.get(user) ?? new Map<string, SessionRecord>()
-    this.#users.delete(user)
-    this.#users.set(user, sessions.set(session.sid, session))
+  #put (userTag: string, kept: Kept): void {
+    const sessions = this.#users.get(userTag) ?? new Map<string, Kept>()
+    this.#users.delete(userTag)
+    this.#users.set(userTag, sessions.set(kept.record.sid, kept))
   }
 
-  #remove (user: string, sid: string): void {
-    const sessions = this.#users.get(user)
-    if (sessions?.delete(sid) === true && sessions.size === 0) this.#users.delete(user)
+  #remove (userTag: string, sid: string): void {
+    const sessions = this.#users.get(userTag)
+    if (sessions?.delete(sid) === true && sessions.size === 0) this.#users.delete(userTag)
     for (const { ended } of this.#listeners) ended(sid)
   }
 
-  // Each login clears away two users whose sessions have all run out: garbage cannot outgrow the living.
+  // Each login removes two users whose sessions have all run out: garbage cannot outgrow the living.
   #sweep (): void {
     const now = this.now()
     let looks = 2
-    for (const [user, sessions] of this.#users) {
-      if (looks-- === 0 || [...sessions.values()].some(({ expiresAt }) => expiresAt > now)) return
-      this.#users.delete(user)
+    for (const [userTag, sessions] of this.#users) {
+      if (looks-- === 0 || [...sessions.values()].some(({ record }) => record.expiresAt > now)) return
+      this.#users.delete(userTag)
     }
+  }
+}
+
+// The history of a session when the generation `spent` is followed by the next.
+function follow ({ record, history }: Kept, spent: number, rotation: Rotation, age: number): History {
+  const { gracePeriod, handedOutAt, spentOn } = rotation
+  const at = spent === record.generation ? record.refreshedAt - record.createdAt : handedOutAt
+  const burst = Math.max(age - at, 0) < 1.125 * gracePeriod
+  return {
+    marks: burst ? addMark(history.marks, record.generation, { generation: spent, at }, gracePeriod) : history.marks,
+    repeated: false,
+    streak: history.repeated ? history.streak : 0,
+    offered: spentOn === 'use'
   }
 }

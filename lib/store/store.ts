@@ -1,91 +1,152 @@
-/** What a store keeps of a session; times in ms since the epoch, by the store's own clock. */
+/** What a store keeps of a session. Times in ms since the epoch, by the store's own clock. */
 export interface SessionRecord {
   readonly sid: string
-  /** The number of its current refresh token, from 1. */
+  /** The generation of its current refresh token, from 1. */
   readonly generation: number
   readonly createdAt: number
+  /** When its current refresh token was handed out. */
   readonly refreshedAt: number
   readonly expiresAt: number
   /** The absolute end, fixed at login. */
   readonly deadline: number
-  /** Three characters that tell which key signed the current refresh token. */
+  /** Three characters that say which key signed the current refresh token. */
   readonly signer: string
   /** The session's content, which no store looks into. */
-  readonly text: string
+  readonly content: string
+  /** The thumbprint of the device's key (16 characters of base64url) that `bind` has set; `undefined`: unbound. */
+  readonly boundTo?: string | undefined
 }
 
+/** A session to be created. Lifetimes in ms. */
 export interface Creation {
   sid: string
   signer: string
-  text: string
-  /** ms */
+  content: string
   idleLifetime: number
-  /** ms */
   absoluteLifetime: number
   /** `Infinity` for no limit. */
   maxSessions: number
+  /** A session of the same user that ends in the same step. */
+  replaces?: string | undefined
 }
 
-export interface Rotation {
+/** A refresh token that is presented, and how it is to be judged. */
+export interface Presentation {
   sid: string
-  /** The generation that was presented. */
+  /** The generation of the presented token. */
   generation: number
-  signer: string
-  /** New content; `undefined` keeps the present one. */
-  text: string | undefined
-  /** ms */
-  idleLifetime: number
+  /** When the presented token was handed out, in ms since the session's creation. */
+  handedOutAt: number
+  /** When a refresh token counts as spent: when its successor is issued, or when its successor is used. */
+  spentOn: 'issue' | 'use'
   /** ms; 0 is strict single use. */
   gracePeriod: number
+  /** The thumbprint that the token itself says it is bound to. */
+  boundTo?: string | undefined
+  /** The thumbprint that the request has proven for this generation. */
+  proof?: string | undefined
+}
+
+/** A presentation that rotates. */
+export interface Rotation extends Presentation {
+  signer: string
+  /** New content; `undefined` keeps the present one. */
+  content: string | undefined
+  /** ms */
+  idleLifetime: number
+}
+
+/** What a refresh token was found to be. */
+export interface Verdict {
+  session: SessionRecord
+  /** How many generations the token was away from the session's. */
+  distance: number
+  /** How long ago the session's current refresh token was handed out. */
+  msSinceRotation: number
+  /** In how many generations running, this one included, a repeat came; 0 for anything but a repeat. */
+  streak: number
+}
+
+/** The refresh token to hand out: its generation, and the moment in ms since the session's creation. */
+export interface HandedOut {
+  generation: number
+  at: number
 }
 
 /**
- * What presenting a refresh token came to. `reused`: the session was ended by it.
- * `distance` is how far the token was from the session's generation, `msSinceRotation` the age of the last rotation.
+ * What presenting a refresh token came to.
+ * `rotated`: the session moved on, and `next` is the new token; `offered`: nothing is spent, and `next` is an offer.
+ * `repeated`: nothing changed, and `next` is the present token. `reused`: the session was ended by it.
+ * `unproven`: the session is bound and the proof is missing or by another key; nothing changed. `unknown`: no such session.
  */
 export type Outcome =
-  | { outcome: 'rotated' | 'repeated' | 'reused', session: SessionRecord, distance: number, msSinceRotation: number }
+  | ({ outcome: 'rotated' | 'offered' | 'repeated', next: HandedOut } & Verdict)
+  | ({ outcome: 'reused' } & Verdict)
+  | ({ outcome: 'unproven' } & Verdict)
   | { outcome: 'unknown' }
 
-/** Whom to end: all of a user's sessions, save one; or all of them only if `witness` is one that lives. */
-export interface Ending {
-  except?: string
-  witness?: string
+/** Which sessions to end: all of a user's, except one; with a `witness` only if it is good at this moment. */
+export interface EndingAll {
+  except?: string | undefined
+  /** A refresh token that is judged as a refresh would judge it, or the `sid` of a session that must live. */
+  witness?: Presentation | { sid: string } | undefined
 }
 
-/** What a node wants to hear of sessions that others end. */
+/** What ending all sessions came to; with `reused` the session of the witness ended, and no other. */
+export type EndedAll =
+  | { outcome: 'done', ended: SessionRecord[] }
+  | ({ outcome: 'reused' | 'unproven' } & Verdict)
+  | { outcome: 'unknown' }
+
+/** Receives the sessions that any node ends. */
 export interface Listener {
   ended: (sid: string) => void
-  /** Cut off: endings may be missed from now on. Told again whenever an attempt to come back fails. */
+  /** Disconnected: endings may be missed from now on. Called again whenever an attempt to reconnect fails. */
   lost: (reason: Error) => void
-  /** Listening again: every ending from now on will be heard. */
+  /** Connected again: every ending from now on arrives. */
   listening: () => void
 }
 
-/** Hears from the replicas of a store. */
+/** Sessions of one user that have ended. */
+export interface Ended {
+  userTag: string
+  sids: readonly string[]
+}
+
+/** Asks the replicas of a store. */
 export interface Replication {
-  /** Waits until so many replicas have all that was written of this user, the ending of these sessions among it; answers how many have, after `within` ms at the latest. */
-  confirm: (user: string, sids: string[], replicas: number, within: number) => Promise<number>
+  /**
+   * Waits until that many replicas have all these endings; resolves with how many have, after `timeout` ms at the latest.
+   */
+  confirm: (ended: readonly Ended[], replicas: number, timeout: number) => Promise<number>
   close: () => void
 }
 
 /**
- * Where sessions live. `user` is the routing tag of their user. Every step is atomic. A store that cannot answer rejects;
- * `within` is the time in ms after which a step must no longer take effect.
+ * Where sessions live. Every step is atomic. A store that cannot answer rejects. `timeout` is the time in ms after which a
+ * step must no longer take effect. `userTag` names the user of a session; all sessions of a user stand together.
  */
 export interface Store {
-  /** The store's clock in ms since the epoch, as far as it is known. */
+  /** Returns the store's clock in ms since the epoch, as far as it is known. */
   now: () => number | undefined
-  /** Opens a session; answers it, and those of the user that were ended for it, oldest first. */
-  create: (user: string, creation: Creation, within: number) => Promise<{ session: SessionRecord, ended: SessionRecord[] }>
-  find: (user: string, sid: string, within: number) => Promise<SessionRecord | undefined>
-  list: (user: string, within: number) => Promise<SessionRecord[]>
-  rotate: (user: string, rotation: Rotation, within: number) => Promise<Outcome>
-  end: (user: string, sid: string, within: number) => Promise<SessionRecord | undefined>
-  endAll: (user: string, ending: Ending, within: number) => Promise<SessionRecord[]>
-  /** Makes ready for the first request, sessions work without it too; may answer a warning for the log. */
-  open?: (within: number) => Promise<string | void>
-  /** Tells of every session that is ended, by whichever node; answers the way to stop it. */
+  /** Creates a session; resolves with it, and with those of the user that were ended for it, oldest first. */
+  create: (userTag: string, creation: Creation, timeout: number) =>
+  Promise<{ session: SessionRecord, ended: SessionRecord[] }>
+  find: (userTag: string, sid: string, timeout: number) => Promise<SessionRecord | undefined>
+  /** Resolves with all sessions of a user, oldest first. */
+  list: (userTag: string, timeout: number) => Promise<SessionRecord[]>
+  rotate: (userTag: string, rotation: Rotation, timeout: number) => Promise<Outcome>
+  /** Replaces the content of a session if it is still `from`; resolves with what it is now. */
+  update: (userTag: string, change: { sid: string, from: string, to: string }, timeout: number) =>
+  Promise<SessionRecord | undefined>
+  end: (userTag: string, sid: string, timeout: number) => Promise<SessionRecord | undefined>
+  endAll: (userTag: string, ending: EndingAll, timeout: number) => Promise<EndedAll>
+  /** Binds a session to a key, once: resolves with the session, bound to whichever key came first. Optional. */
+  bind?: (userTag: string, binding: { sid: string, boundTo: string }, timeout: number) =>
+  Promise<SessionRecord | undefined>
+  /** Prepares for the first request, which works without it too; may resolve with a warning for the log. */
+  open?: (timeout: number) => Promise<string | void>
+  /** Reports every session that is ended, by whichever node; returns the way to stop it. */
   listen?: (listener: Listener) => () => void
   /** For a store that has replicas. */
   replication?: () => Replication

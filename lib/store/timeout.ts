@@ -2,8 +2,8 @@
 // time is counted in slices, and between them the event loop reads what has come.
 const slices = 5
 
-/** Calls `giveUp` after `ms`, never sooner, and later where this process itself falls behind; answers the way to stop it. */
-export function patience (ms: number, giveUp: () => void): () => void {
+/** Calls `giveUp` after `ms`, never sooner, and later where this process itself falls behind; returns the way to stop it. */
+export function createTimeout (ms: number, giveUp: () => void): () => void {
   const end = performance.now() + ms
   let left = slices
   let timer = setInterval(() => { if (--left === 0) finish() }, ms / slices)

@@ -1,18 +1,67 @@
-import { patience } from '../timeout'
+import { deny, describe } from '../../options/schema'
+import { createTimeout } from '../timeout'
 
-/** The part of a client that tells whether commands would leave now, or be queued. */
-export interface Connection {
+type Argument = string | number | Buffer
+type Evaluate = (script: string, keys: number, ...args: Argument[]) => Promise<unknown>
+
+/** A stream that can hold back what is written to it. */
+export interface Corkable {
+  cork: () => void
+  uncork: () => void
+}
+
+/** The members of an ioredis-compatible client that are used: of `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
+export interface RedisClient {
   readonly status: string
   connect: () => Promise<unknown>
   on: (event: 'ready', listener: () => void) => unknown
+  evalsha: Evaluate
+  eval: Evaluate
+  script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
+  info: (section: string) => Promise<string>
+  publish: (channel: string, message: string) => Promise<unknown>
+  duplicate: (...args: never[]) => unknown
+  /** The socket of a client with one connection. */
+  readonly stream?: Corkable
+  /** The nodes of a Cluster. */
+  nodes?: (role: 'all' | 'master') => ClusterNode[]
 }
 
-/** Lets commands wait, outside the client, until its connection is ready, so that they do not end up in the client's own queue. */
+/** What is used of a node of a Cluster. */
+export type ClusterNode = Pick<RedisClient, 'publish' | 'duplicate' | 'stream'>
+
+/** Every such client has these as well, though its types do not say so. */
+export type Binary = Record<'evalshaBuffer' | 'evalBuffer', Evaluate>
+
+const methods = ['evalsha', 'eval', 'evalshaBuffer', 'evalBuffer', 'script', 'info', 'publish', 'connect', 'duplicate', 'on']
+const allowed = 'a Redis or Cluster of ioredis or iovalkey'
+
+/** Returns whether this is a client that RedisStore can use. */
+export const isRedisClient = (given: unknown): given is RedisClient => lacks(given) === undefined
+
+/** Returns what is given. @throws INVALID_OPTION that says what it lacks, if RedisStore cannot use it */
+export function checkRedisClient (given: unknown, path: string): RedisClient {
+  const lacking = lacks(given)
+  if (lacking === undefined) return given as RedisClient
+  return deny(path, lacking === '' ? describe(given) : `a client without ${lacking}`, allowed)
+}
+
+// `undefined`: nothing.
+function lacks (given: unknown): string | undefined {
+  if (typeof given !== 'object' || given === null) return ''
+  const client = given as Record<string, unknown>
+  // ioredis-mock has all the methods, but no status; and what it does with scripts is not what Redis does.
+  const lacking = methods.filter((name) => typeof client[name] !== 'function')
+  if (typeof client.status !== 'string') lacking.push('status')
+  return lacking.length === 0 ? undefined : lacking.join(', ')
+}
+
+/** Lets commands wait, outside the client, until its connection is ready, so that they do not end up in its own queue. */
 export class Readiness {
-  readonly #client: Connection
+  readonly #client: RedisClient
   readonly #waiting = new Set<() => void>()
 
-  constructor (client: Connection) {
+  constructor (client: RedisClient) {
     this.#client = client
     client.on('ready', () => { for (const proceed of this.#waiting) proceed() })
   }
@@ -22,8 +71,13 @@ export class Readiness {
     return this.#client.status === 'ready'
   }
 
-  /** Resolves once the client is ready. @throws where it is not within that many ms */
-  async wait (within: number): Promise<void> {
+  /** How many wait. */
+  get waiting (): number {
+    return this.#waiting.size
+  }
+
+  /** Resolves once the client is ready. @throws if it is not within `timeout` ms */
+  async wait (timeout: number): Promise<void> {
     if (this.ready) return
     // A client with lazyConnect sleeps until somebody asks.
     if (this.#client.status === 'wait') this.#client.connect().catch(() => {})
@@ -34,7 +88,8 @@ export class Readiness {
         done()
       }
       const proceed = settle(resolve)
-      const stop = patience(within, settle(() => reject(new Error(`the connection is not ready: ${this.#client.status}`))))
+      const giveUp = settle(() => reject(new Error(`the connection is not ready: ${this.#client.status}`)))
+      const stop = createTimeout(timeout, giveUp)
       this.#waiting.add(proceed)
     })
   }

@@ -1,27 +1,17 @@
-import { deny, object, value } from '../../options/schema'
-import { Commands, type Argument, type Evaluating } from './send'
-import type { Socketed } from './cork'
-import { toAnswer, toRecord, type Answer } from './record'
+import { object, value } from '../../options/schema'
+import type { Creation, EndedAll, EndingAll, Listener, Rotation, Store } from '../store'
+import { checkRedisClient, type RedisClient } from './client'
+import { Coalescer } from './coalesce'
+import { toOutcome, toProofs } from './presentation'
 import { createReplication } from './replication'
-import { Rotations } from './coalesce'
-import type { Script } from './scripts/script'
-import { createScripts, type Scripts } from './scripts/scripts'
-import { standsAlone, warnOfEviction, type Informant } from './server-info'
-import type { Creation, Ending, Listener, Outcome, Rotation, Store } from '../store'
-import { subscribe, type Publisher } from './subscription'
-
-/** What is used of an ioredis-compatible client: `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
-export interface RedisClient extends Evaluating, Informant, Publisher {
-  script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
-  /** Of a Cluster. */
-  nodes?: (role: 'all' | 'master') => Array<Publisher & Socketed>
-}
+import { toRecord, toReply, toThumbprint } from './scripts/record'
+import { createScripts, type Script, type Scripts } from './scripts/scripts'
+import { inTime, Sender, type Argument } from './send'
+import { readServerInfo, warnOfNoPermission } from './server-info'
+import { subscribe } from './subscription'
 
 const isPrefix = (given: unknown): given is string => typeof given === 'string' && !/[{}]/.test(given)
 const readOptions = object({ prefix: value(isPrefix, 'a string without braces', 'jwt:') })
-
-/** Tells whether this looks like a client that RedisStore can use. */
-export const isRedisClient = (given: unknown): given is RedisClient => typeof (given as { evalsha?: unknown } | null)?.evalsha === 'function'
 
 /** Keeps sessions in Redis: one script and one round trip for each step, all keys of a user in one hash slot. */
 export class RedisStore implements Store {
@@ -29,58 +19,87 @@ export class RedisStore implements Store {
   readonly #prefix: string
   readonly #channel: string
   readonly #scripts: Scripts
-  readonly #commands: Commands
-  readonly #rotations: Rotations
+  readonly #sender: Sender
+  readonly #coalescer: Coalescer
 
-  /** @param options.prefix stands before every key and channel, `jwt:` by default. @throws INVALID_OPTION */
+  /**
+   * @param options.prefix what every key and channel begins with
+   * @default options.prefix 'jwt:'
+   * @throws INVALID_OPTION
+   */
   constructor (client: RedisClient, options: { prefix?: string } = {}) {
-    if (!isRedisClient(client)) deny('redis', `of type ${typeof client}`, 'an ioredis-compatible Redis or Cluster')
-    this.#client = client
+    this.#client = checkRedisClient(client, 'redis')
     this.#prefix = readOptions(options, 'RedisStore').prefix
     this.#channel = `${this.#prefix}ended`
     this.#scripts = createScripts(this.#channel)
-    this.#commands = new Commands(client)
-    this.#rotations = new Rotations(this.#commands, this.#scripts.rotate)
-    // Not at the start alone: Redis may be down then, and another kind of server may come back later.
+    this.#sender = new Sender(client)
+    this.#coalescer = new Coalescer(client, this.#sender.send, this.#scripts.rotate)
+    // Not only at the start: Redis may be down then, and another kind of server may come back later.
     client.on('ready', () => { this.#meet() })
   }
 
   now () {
-    return this.#commands.clock.now()
+    return this.#sender.clock.now()
   }
 
-  async open (within: number) {
-    await this.#commands.readiness.wait(within)
-    // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
-    const loaded = Object.values(this.#scripts).map(async ({ lua }) => await this.#client.script('LOAD', lua))
-    const [warning] = await Promise.all([warnOfEviction(this.#client), this.#meet(), this.list('', within), ...loaded])
-    return warning
+  async open (timeout: number) {
+    await this.#sender.readiness.wait(timeout)
+    const warnings = await this.#meet()
+    if (this.#sender.unfit === undefined) {
+      // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
+      const loaded = Object.values(this.#scripts).map(async ({ lua }) => await this.#client.script('LOAD', lua))
+      const whole = 'each script is sent whole when it is first used'
+      const [forbidden] = await Promise.all([
+        Promise.all(loaded).then(() => [], (error: Error) => [warnOfNoPermission(error, 'SCRIPT', whole)]),
+        this.list('', timeout)
+      ])
+      warnings.push(...forbidden)
+    }
+    if (warnings.length > 0) return warnings.join('; ')
   }
 
-  async create (user: string, { sid, signer, text, idleLifetime, absoluteLifetime, maxSessions }: Creation, within: number) {
+  async create (userTag: string, creation: Creation, timeout: number) {
+    const { sid, signer, content, idleLifetime, absoluteLifetime, maxSessions, replaces = '' } = creation
     const limit = maxSessions === Infinity ? 0 : maxSessions
-    const { packed, others } = await this.#ask(this.#scripts.create, user, [sid, signer, text, idleLifetime, absoluteLifetime, limit], within)
+    const args = [sid, signer, content, idleLifetime, absoluteLifetime, limit, replaces]
+    const { packed, others } = await this.#run(this.#scripts.create, userTag, args, timeout)
     return { session: toRecord(sid, packed), ended: others }
   }
 
-  async find (user: string, sid: string, within: number) {
-    return ofOne(sid, await this.#ask(this.#scripts.find, user, [sid], within))
+  async find (userTag: string, sid: string, timeout: number) {
+    return await this.#runForOne(this.#scripts.find, userTag, sid, [], timeout)
   }
 
-  async list (user: string, within: number) {
-    return (await this.#ask(this.#scripts.list, user, [], within)).others
+  async list (userTag: string, timeout: number) {
+    return (await this.#run(this.#scripts.list, userTag, [], timeout)).others
   }
 
-  async rotate (user: string, rotation: Rotation, within: number): Promise<Outcome> {
-    return await this.#rotations.rotate(this.#keyOf(user), rotation, within)
+  async rotate (userTag: string, rotation: Rotation, timeout: number) {
+    return await this.#coalescer.rotate(this.#keyOf(userTag), rotation, timeout)
   }
 
-  async end (user: string, sid: string, within: number) {
-    return ofOne(sid, await this.#ask(this.#scripts.end, user, [sid], within))
+  async update (userTag: string, { sid, from, to }: { sid: string, from: string, to: string }, timeout: number) {
+    return await this.#runForOne(this.#scripts.update, userTag, sid, [from, to], timeout)
   }
 
-  async endAll (user: string, { except = '', witness = '' }: Ending, within: number) {
-    return (await this.#ask(this.#scripts.endAll, user, [except, witness], within)).others
+  async end (userTag: string, sid: string, timeout: number) {
+    return await this.#runForOne(this.#scripts.end, userTag, sid, [], timeout)
+  }
+
+  async endAll (userTag: string, { except = '', witness }: EndingAll, timeout: number): Promise<EndedAll> {
+    const args: Argument[] = [except, witness?.sid ?? '']
+    const token = witness !== undefined && 'generation' in witness ? witness : undefined
+    if (token !== undefined) {
+      args.push(token.generation, token.handedOutAt, toProofs(token), token.gracePeriod, token.spentOn)
+    }
+    const { others, ...reply } = await this.#run(this.#scripts.endAll, userTag, args, timeout)
+    if (reply.outcome === 'unknown') return { outcome: 'unknown' }
+    if (token !== undefined && reply.outcome !== 'done') return toOutcome(token, reply) as EndedAll
+    return { outcome: 'done', ended: others }
+  }
+
+  async bind (userTag: string, { sid, boundTo }: { sid: string, boundTo: string }, timeout: number) {
+    return await this.#runForOne(this.#scripts.bind, userTag, sid, [toThumbprint(boundTo)], timeout)
   }
 
   listen (listener: Listener) {
@@ -88,24 +107,30 @@ export class RedisStore implements Store {
   }
 
   replication () {
-    return createReplication(this.#client, (user) => this.#keyOf(user))
+    return createReplication(this.#client, (userTag) => this.#keyOf(userTag))
   }
 
-  async #meet (): Promise<void> {
-    this.#rotations.together = await standsAlone(this.#client)
+  async #meet (): Promise<string[]> {
+    const { standalone, unfit, warnings } = await readServerInfo(this.#client)
+    this.#coalescer.together = standalone
+    this.#sender.unfit = unfit
+    return warnings
   }
 
-  #keyOf (user: string): string {
-    return `${this.#prefix}{${user}}`
+  #keyOf (userTag: string): string {
+    return `${this.#prefix}{${userTag}}`
   }
 
-  async #ask (script: Script, user: string, args: Argument[], within: number): Promise<Answer> {
-    return await this.#commands.inTime(within, async (giveUpAt) => {
-      this.#commands.cork()
-      const [head, ...others] = await this.#commands.send(script, [this.#keyOf(user)], args, giveUpAt)
-      return toAnswer(head as Buffer, others as Array<[Buffer, Buffer]>)
+  async #run (script: Script, userTag: string, args: Argument[], timeout: number) {
+    return await inTime(timeout, async (giveUpAt) => {
+      const [head, ...others] = await this.#coalescer.send(script, [this.#keyOf(userTag)], args, giveUpAt)
+      const sessions = others as Array<[sid: Buffer, packed: Buffer]>
+      return { ...toReply(head as Buffer), others: sessions.map(([sid, packed]) => toRecord(sid.toString(), packed)) }
     })
   }
-}
 
-const ofOne = (sid: string, { outcome, packed }: Answer) => outcome === 'unknown' ? undefined : toRecord(sid, packed)
+  async #runForOne (script: Script, userTag: string, sid: string, args: Argument[], timeout: number) {
+    const { outcome, packed } = await this.#run(script, userTag, [sid, ...args], timeout)
+    return outcome === 'unknown' ? undefined : toRecord(sid, packed)
+  }
+}

@@ -38,12 +38,12 @@ export function createReplication (client: { duplicate: (...args: never[]) => un
   }
 
   return {
-    confirm: async (user, sids, replicas, within) => {
+    confirm: async (ended, replicas, within) => {
       if (waiting >= most) return 0
       waiting++
       try {
         connection ??= connect()
-        const pipeline = connection.pipeline().eval(lua, 1, keyOf(user), ...sids).wait(replicas, within)
+        const pipeline = ended.reduce((pipeline, { userTag, sids }) => pipeline.eval(lua, 1, keyOf(userTag), ...sids), connection.pipeline()).wait(replicas, within)
         const [[refused], [failed, confirmed]] = await pipeline.exec() as [Answer, Answer]
         return refused || failed ? 0 : Number(confirmed)
       } finally {

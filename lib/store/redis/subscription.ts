@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Listener } from '../store'
+import type { ClusterNode, RedisClient } from './client'
 
 /** A connection of our own, on which channels are heard. */
 interface Subscriber {
@@ -9,11 +10,8 @@ interface Subscriber {
   on: (event: string, listener: (...args: never[]) => void) => unknown
 }
 
-export interface Publisher {
-  publish: (channel: string, message: string) => Promise<unknown>
-  duplicate: (...args: never[]) => unknown
-  nodes?: (role: 'all' | 'master') => Publisher[]
-}
+/** What is used of a client: of a Cluster, its nodes. */
+export type Publisher = ClusterNode & Pick<RedisClient, 'nodes'>
 
 const heartbeatEvery = 1_000
 const retryAfter = 250

@@ -1,0 +1,53 @@
+import { garbage, outcome, reply, session } from './record'
+
+/**
+ * Reads the session `sid` of the hash `key`: its bytes as `packed`, its members as locals, all times but createdAt since
+ * createdAt. Returns `unknown` if it does not live. What is no session is removed.
+ */
+export const readSession = `
+local packed = call('HGET', key, sid)
+if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
+local flags, generation, createdAt, refreshed, expires, deadline
+if #packed >= 28 then
+  flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
+end
+if not flags or ${garbage} then
+  call('HDEL', key, sid)
+  return pack('${reply}', ${outcome.unknown}, now, 0, 0, '')
+end
+if createdAt + expires <= now then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
+`
+
+/**
+ * Reads all sessions of the hash `key` that live, oldest first, as `sessions`: each { sid, bytes }. `stale` has the sids
+ * of those that do not live any more. What is no session is removed.
+ */
+export const readSessions = `
+local all = call('HGETALL', key)
+local sessions, stale = {}, {}
+for i = 1, #all, 2 do
+  local sid, packed = all[i], all[i + 1]
+  local flags, generation, createdAt, refreshed, expires, deadline
+  if #packed >= 28 then
+    flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
+  end
+  if not flags or ${garbage} then
+    call('HDEL', key, sid)
+  elseif createdAt + expires <= now then
+    stale[#stale + 1] = sid
+  else
+    sessions[#sessions + 1] = { sid, packed, createdAt = createdAt }
+  end
+end
+table.sort(sessions, function (a, b)
+  if a.createdAt == b.createdAt then return a[1] < b[1] end
+  return a.createdAt < b.createdAt
+end)
+`
+
+/**
+ * An expression: until when the key is kept for a session, since createdAt: its end, rounded up by at most a sixteenth of
+ * its idle lifetime, and never past its deadline. So most rotations leave the TTL alone, and are one command for replicas
+ * and the append-only file. The key of every stored session is kept until then: change this only with the layout.
+ */
+export const keptUntil = 'min(expires + -expires % ceil(max(expires - refreshed, 1) / 16), deadline)'

@@ -1,0 +1,21 @@
+import { outcome, reply } from './record'
+import { readSession } from './session.lua'
+import { start } from './start.lua'
+
+/**
+ * Replaces the content of a session if it is still what it was.
+ *
+ * KEYS: the user's hash.
+ * ARGV: notAfter, sid, the present content, the new one.
+ * Returns done and the session as it is now, changed or not; or unknown, or late.
+ */
+export const update = `${start}
+local sid = ARGV[2]
+${readSession}
+local head = flags >= 128 and 40 or 28
+if sub(packed, head + 1) == ARGV[3] then
+  packed = sub(packed, 1, head) .. ARGV[4]
+  call('HSET', key, sid, packed)
+end
+return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
+`
