@@ -1,27 +1,28 @@
 // What the plugin adds to Fastify. It must be reached from index.d.ts, or users would not see it.
 import '@fastify/jwt'
 import type { AuthenticateHook, AuthenticateOptions, User } from './actions/authenticate'
-import type { TokenResponse } from './actions/issue'
 import type { LoginClaims, LoginOptions } from './actions/login'
 import type { LogoutOptions } from './actions/logout'
 import type { Sessions } from './actions/manage-sessions'
+import type { TokenResponse } from './routes/token-response'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** A hook that lets in requests with a good access token, and fills `request.user` and `request.sid`. */
     authenticate: AuthenticateHook
+    /** A user's sessions. */
     sessions: Sessions
   }
   interface FastifyRequest {
     /** The public id of the session, once authenticated. */
     sid: string | null
-    /** As the hook, with options; resolves to the user. */
+    /** As the hook, with options; resolves with the user. */
     authenticate: (options?: AuthenticateOptions) => Promise<User>
   }
   interface FastifyReply {
-    /** Opens a session and answers the token response, for the handler to send. */
+    /** Opens a session and resolves with the token response, for the handler to send. */
     login: (claims: LoginClaims, options?: LoginOptions) => Promise<TokenResponse>
-    /** Ends this request's session and clears the cookie. */
-    logout: (options?: LogoutOptions) => Promise<void>
+    /** Ends this request's session and clears the cookie; resolves with whether the replicas have confirmed it. */
+    logout: (options?: LogoutOptions) => Promise<boolean>
   }
 }

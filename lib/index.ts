@@ -1,42 +1,59 @@
 import './fastify'
-import type { AuthenticateHook as AuthenticateHookType, AuthenticateOptions as AuthenticateOptionsType, User as UserType } from './actions/authenticate'
-import type { Duration as DurationType } from './options/duration'
-import type { SessionEvent as SessionEventType } from './events'
-import type { TokenResponse as TokenResponseType } from './actions/issue'
-import type { Secret as SecretType } from './tokens/keys'
-import type { LoginClaims as LoginClaimsType, LoginOptions as LoginOptionsType } from './actions/login'
-import type { LogoutOptions as LogoutOptionsType } from './actions/logout'
-import type { AuthPluginOptions as AuthPluginOptionsType, ClaimsHook as ClaimsHookType, Reuse as ReuseType } from './options/options'
+import { authenticate } from './actions/authenticate'
 import { plugin } from './plugin'
-import type { Claims as ClaimsType, Session as SessionType, Transport as TransportType } from './session/session'
-import type { Sessions as SessionsType } from './actions/manage-sessions'
+import type * as types from './public'
 import { MemoryStore } from './store/memory'
-import { RedisStore, type RedisClient as RedisClientType } from './store/redis/redis'
-import type { Store as StoreType } from './store/store'
+import { RedisStore } from './store/redis/redis'
 
-const authPlugin = Object.assign(plugin, { default: plugin, authPlugin: plugin, MemoryStore, RedisStore })
+const authPlugin = Object.assign(plugin, { default: plugin, authPlugin: plugin, authenticate, MemoryStore, RedisStore })
 
-// eslint-disable-next-line @typescript-eslint/no-redeclare -- `export =` can carry types only in a namespace of the same name
+// `export =` can carry types only in a namespace of the same name. A test holds its list to that of public.ts.
+// eslint-disable-next-line @typescript-eslint/no-redeclare
 declare namespace authPlugin {
-  export type AuthPluginOptions = AuthPluginOptionsType
-  export type AuthenticateHook = AuthenticateHookType
-  export type AuthenticateOptions = AuthenticateOptionsType
-  export type Claims = ClaimsType
-  export type ClaimsHook = ClaimsHookType
-  export type Duration = DurationType
-  export type LoginClaims = LoginClaimsType
-  export type LoginOptions = LoginOptionsType
-  export type LogoutOptions = LogoutOptionsType
-  export type RedisClient = RedisClientType
-  export type Reuse = ReuseType
-  export type Secret = SecretType
-  export type Session = SessionType
-  export type SessionEvent = SessionEventType
-  export type Sessions = SessionsType
-  export type Store = StoreType
-  export type TokenResponse = TokenResponseType
-  export type Transport = TransportType
-  export type User = UserType
+  export type AccessClaims = types.AccessClaims
+  export type AccessTokenOptions = types.AccessTokenOptions
+  export type AuthError = types.AuthError
+  export type AuthPluginOptions = types.AuthPluginOptions
+  export type Authenticable = types.Authenticable
+  export type AuthenticateHook = types.AuthenticateHook
+  export type AuthenticateOptions = types.AuthenticateOptions
+  export type Claims = types.Claims
+  export type ClaimsHook = types.ClaimsHook
+  export type CookieOptions = types.CookieOptions
+  export type Creation = types.Creation
+  export type Duration = types.Duration
+  export type Ended = types.Ended
+  export type EndedAll = types.EndedAll
+  export type EndingAll = types.EndingAll
+  export type EventName = types.EventName
+  export type HandedOut = types.HandedOut
+  export type Listener = types.Listener
+  export type LoginClaims = types.LoginClaims
+  export type LoginOptions = types.LoginOptions
+  export type LogoutOptions = types.LogoutOptions
+  export type NewClaims = types.NewClaims
+  export type OpenedSession = types.OpenedSession
+  export type Outcome = types.Outcome
+  export type Presentation = types.Presentation
+  export type RedisClient = types.RedisClient
+  export type RefreshTokenOptions = types.RefreshTokenOptions
+  export type Replication = types.Replication
+  export type Reuse = types.Reuse
+  export type ReuseHook = types.ReuseHook
+  export type Rotation = types.Rotation
+  export type RouteExtras = types.RouteExtras
+  export type RoutesOptions = types.RoutesOptions
+  export type Secret = types.Secret
+  export type Session = types.Session
+  export type SessionEvent = types.SessionEvent
+  export type SessionRecord = types.SessionRecord
+  export type SessionUpdate = types.SessionUpdate
+  export type Sessions = types.Sessions
+  export type Store = types.Store
+  export type TokenResponse = types.TokenResponse
+  export type Transport = types.Transport
+  export type User = types.User
+  export type Verdict = types.Verdict
 }
 
 export = authPlugin

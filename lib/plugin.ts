@@ -1,64 +1,117 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { createAccessTokens } from './tokens/access-token'
-import { createAuthenticate } from './actions/authenticate'
-import type { Context } from './services'
-import { createDurability, noDurability } from './session/durability'
-import { prepareJwt } from './tokens/signers'
-import { createLogin, type LoginClaims, type LoginOptions } from './actions/login'
-import { createLogout, type LogoutOptions } from './actions/logout'
-import type { AuthPluginOptions } from './options/options'
-import { createRefreshTokens } from './tokens/refresh-token'
-import { createWatch, noWatch } from './session/revocation-watch'
-import { registerRoutes } from './routes/routes'
+import { createAuthenticate, guardOf, replyOf } from './actions/authenticate'
+import { createLogin } from './actions/login'
+import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
-import { readSettings } from './settings'
-import { createAsk, openStore } from './store/bounded'
+import type { Refusal } from './errors'
+import { createEmit } from './events'
+import { carryHeaders } from './http/challenge'
+import { createCookie, prepareCookies } from './http/cookies'
+import { createReadCredentials } from './http/credentials'
+import type { AuthPluginOptions } from './options/options'
+import { deny } from './options/schema'
+import { registerRoutes } from './routes/routes'
+import { writeTokens } from './routes/token-response'
+import type { Services } from './services'
+import { createDurability, noDurability } from './session/durability'
+import { createEndings } from './session/endings'
+import { createWatch, noWatch } from './session/revocation-watch'
+import { readSettings, type Settings } from './settings'
+import { boundStore, openStore } from './store/bounded'
 import { MemoryStore } from './store/memory'
+import { createAccessTokens } from './tokens/access-token'
+import { createRefreshTokens } from './tokens/refresh-token'
+import { prepareRefreshKeys, prepareSigners } from './tokens/signers'
 
 /** Logins that last: decorates the instance, the request and the reply, and registers the routes. @throws INVALID_OPTION */
 export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOptions): Promise<void> => {
   const settings = readSettings(options, fastify)
-  const { store, storeTimeout, push, accessToken } = settings
-  const log = fastify.log
-  if (store instanceof MemoryStore) log.warn('sessions are kept in the memory of this process alone and end with it: for development and tests')
+  for (const warning of settings.warnings) fastify.log.warn(warning)
+  const services = await createServices(fastify, settings)
+  decorate(fastify, services)
+  await registerRoutes(fastify, services)
+}, { fastify: '5.x', name: 'fastify-jwt-sessions' })
 
-  const now = () => store.now() ?? Date.now()
-  const ask = createAsk(store, storeTimeout)
-  const watch = push ? createWatch(ask, accessToken.lifetime, now, log) : noWatch
-  const durability = settings.durability === undefined ? noDurability : createDurability(store, settings.durability)
-  const signers = await prepareJwt(fastify, settings)
-  const accessTokens = createAccessTokens(signers.access, settings, now)
-  const refreshTokens = createRefreshTokens(signers.refresh)
-  const context: Context = { settings, accessTokens, refreshTokens, ask, watch, durability, log, now }
-
-  const { authenticate, authenticateRequest } = createAuthenticate(context)
-  const login = createLogin(context)
-  const logout = createLogout(context)
-  fastify.decorate('authenticate', authenticate)
-  fastify.decorate('sessions', createSessions(context))
-  fastify.decorateRequest('sid', null)
-  fastify.decorateRequest('authenticate', async function (this: FastifyRequest, options) {
-    return await authenticateRequest(this, options) as never
-  })
-  fastify.decorateReply('login', async function (this: FastifyReply, claims: LoginClaims, options?: LoginOptions) {
-    return await login(this, claims, options)
-  })
-  fastify.decorateReply('logout', async function (this: FastifyReply, options?: LogoutOptions) {
-    await logout(this.request, this, options)
-  })
-  // Not a decorator: the application's own @fastify/jwt, registered after this, brings one of that name.
-  fastify.addHook('onRequest', (request, _reply, done) => {
-    request.user ??= null as never
-    done()
-  })
+async function createServices (fastify: FastifyInstance, settings: Settings): Promise<Services> {
+  const { accessToken, push, refreshToken, ring, storeTimeout } = settings
+  const { log } = fastify
+  if (settings.store instanceof MemoryStore) {
+    log.warn('MemoryStore: sessions live in this process only and end with it; for development and tests')
+  }
+  const emit = createEmit(settings.path)
+  const store = boundStore(settings.store, storeTimeout, emit)
+  const watch = push ? createWatch(store, accessToken.lifetime, log, emit) : noWatch
+  const durability = settings.durability === undefined
+    ? noDurability
+    : createDurability(settings.store, settings.durability, emit)
   fastify.addHook('onReady', async () => {
-    await openStore(ask, log)
+    await openStore(store, log)
     await watch.open()
   })
   fastify.addHook('onClose', async () => {
     watch.close()
     durability.close()
   })
-  await registerRoutes(fastify, context)
-}, { fastify: '5.x', name: 'fastify-jwt-sessions' })
+  // @fastify/jwt and @fastify/cookie in a scope where they meet no other instance.
+  let prepared: Pick<Services, 'accessTokens' | 'readCredentials' | 'refreshCookie'> | undefined
+  await fastify.register(async (scope) => {
+    const refreshCookie = createCookie(await prepareCookies(scope), settings.refreshCookie)
+    prepared = {
+      accessTokens: createAccessTokens(await prepareSigners(scope, ring, accessToken), accessToken),
+      readCredentials: createReadCredentials(refreshToken.transports, refreshCookie),
+      refreshCookie
+    }
+  })
+  return {
+    ...prepared as NonNullable<typeof prepared>,
+    settings,
+    refreshTokens: createRefreshTokens(prepareRefreshKeys(ring)),
+    store,
+    watch,
+    endings: createEndings(watch, durability, emit),
+    isTrusted: settings.isTrusted,
+    emit,
+    log
+  }
+}
+
+function decorate (fastify: FastifyInstance, services: Services): void {
+  const { readCredentials, refreshCookie, settings } = services
+  const { authenticate, authenticateRequest } = createAuthenticate(services)
+  const login = createLogin(services)
+  const logout = createLogout(services)
+  if (settings.decorateAuthenticate) {
+    if (fastify.hasDecorator('authenticate')) {
+      deny('decorateAuthenticate', 'true, and the instance has a decorator named authenticate already',
+        'false, which leaves that one alone; guard routes with the imported authenticate hook then')
+    }
+    fastify.decorate('authenticate', authenticate)
+  }
+  fastify.decorate(guardOf, authenticate)
+  fastify.decorate('sessions', createSessions(services))
+  fastify.decorateRequest('sid', null)
+  fastify.decorateRequest('authenticate', async function (this: FastifyRequest, options) {
+    return await authenticateRequest(this, options) as never
+  })
+  fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
+    try {
+      return writeTokens(this, await login(claims, options, this.request), refreshCookie)
+    } catch (error) {
+      carryHeaders(this.raw, error as Refusal)
+      throw error
+    }
+  })
+  fastify.decorateReply('logout', async function (this: FastifyReply, options) {
+    const credentials = readCredentials(this.request)
+    const confirmed = await logout(credentials, this.request, options)
+    if (credentials.transport === 'cookie') refreshCookie.clear(this)
+    return confirmed
+  })
+  // The user is no decorator: the application's own @fastify/jwt, registered after this, brings one of that name.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    request.user ??= null as never
+    ;(request as FastifyRequest & { [replyOf]?: FastifyReply })[replyOf] = reply
+    done()
+  })
+}

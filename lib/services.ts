@@ -1,20 +1,26 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { AccessTokens } from './tokens/access-token'
-import type { Durability } from './session/durability'
+import type { Emit } from './events'
+import type { Cookie } from './http/cookies'
+import type { ReadCredentials } from './http/credentials'
+import type { IsTrusted } from './http/cross-origin'
+import type { Endings } from './session/endings'
+import type { RevocationWatch } from './session/revocation-watch'
 import type { Settings } from './settings'
+import type { BoundedStore } from './store/bounded'
+import type { AccessTokens } from './tokens/access-token'
 import type { RefreshTokens } from './tokens/refresh-token'
-import type { Watch } from './session/revocation-watch'
-import type { Ask } from './store/bounded'
 
-/** What the verbs work with. */
-export interface Context {
+/** What the actions and the routes work with: created once, when the plugin is registered. */
+export interface Services {
   readonly settings: Settings
   readonly accessTokens: AccessTokens
   readonly refreshTokens: RefreshTokens
-  readonly ask: Ask
-  readonly watch: Watch
-  readonly durability: Durability
+  readonly store: BoundedStore
+  readonly watch: RevocationWatch
+  readonly endings: Endings
+  readonly readCredentials: ReadCredentials
+  readonly refreshCookie: Cookie
+  readonly isTrusted: IsTrusted
+  readonly emit: Emit
   readonly log: FastifyBaseLogger
-  /** The time in ms since the epoch, by the store's clock where it is known. */
-  readonly now: () => number
 }

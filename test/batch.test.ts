@@ -1,3 +1,4 @@
+// @ts-nocheck
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { RedisStore } from '../lib/index'

@@ -109,7 +109,7 @@ t.test('on a cluster the replicas of the user\'s own master are asked', async (t
 t.test('the option names what is wrong with it', async (t) => {
   const { master } = await replicatedFor(t)
   const redis = master.client()
-  const store = { now () {}, create () {}, find () {}, list () {}, rotate () {}, end () {}, endAll () {} } as unknown as Store
+  const store = { now () {}, create () {}, find () {}, list () {}, rotate () {}, update () {}, end () {}, endAll () {} } as unknown as Store
   await t.rejects(build(t, { redis, durability: { replicas: 0 } }), { message: /durability\.replicas is 0; allowed: an integer of 1 or more/ })
   await t.rejects(build(t, { redis, durability: {} as never }), { message: /durability\.replicas is undefined/ })
   await t.rejects(build(t, { redis, durability: { replicas: 1, timeout: 0 } }), { message: /durability\.timeout is 0/ })

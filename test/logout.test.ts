@@ -2,7 +2,7 @@ import t from 'tap'
 import { build, day, minute, peek, toClient, type Client } from './support/app'
 import { observe } from './support/events'
 
-const cleared = '__Secure-refresh_token=; Max-Age=0; Path=/auth; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
+const cleared = '__Host-refresh_token=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
 const count = async ({ app }: Awaited<ReturnType<typeof build>>, sub = 'ada') => (await app.sessions.list(sub)).length
 
 t.test('a logout ends the session and clears the cookie', async (t) => {
@@ -51,7 +51,7 @@ t.test('without a refresh token an access token names it, expired or not', async
 t.test('a refresh token that is not good leaves the naming to the access token', async (t) => {
   const node = await build(t)
   const { authorization } = await node.login()
-  await node.logout({ cookie: '__Secure-refresh_token=junk' }, { headers: { authorization } })
+  await node.logout({ cookie: '__Host-refresh_token=junk' }, { headers: { authorization } })
   t.equal(await count(node), 0)
 })
 
@@ -59,7 +59,7 @@ t.test('where there is nothing to end, the cookie is cleared all the same', asyn
   const node = await build(t)
   const client = await node.login()
   await node.logout(client)
-  for (const [cookie, authorization] of [['', ''], ['__Secure-refresh_token=junk', 'Bearer junk'], ['', 'Basic eA=='], [client.cookie, client.authorization]]) {
+  for (const [cookie, authorization] of [['', ''], ['__Host-refresh_token=junk', 'Bearer junk'], ['', 'Basic eA=='], [client.cookie, client.authorization]]) {
     const response = await node.logout({ cookie: cookie ?? '' }, { headers: { authorization } })
     t.equal(response.statusCode, 204)
     t.equal(response.headers['set-cookie'], cleared)
@@ -84,8 +84,9 @@ t.test('a token whose session is over has no say about the others', async (t) =>
   const over = await node.login()
   await node.logout(over)
   await node.login()
-  t.equal((await node.logout(over, { payload: { all: true } })).statusCode, 204)
-  t.equal((await node.logout({ cookie: '' }, { payload: { all: true }, headers: { authorization: over.authorization } })).statusCode, 204)
+  t.match((await node.logout(over, { payload: { all: true } })).json(), { statusCode: 401, code: 'REFRESH_TOKEN_INVALID' })
+  const byAccessToken = { payload: { all: true }, headers: { authorization: over.authorization } }
+  t.match((await node.logout({ cookie: '' }, byAccessToken)).json(), { statusCode: 401, code: 'SESSION_REVOKED' })
   t.equal(await count(node), 1)
 })
 

@@ -107,7 +107,7 @@ t.test('log lines have the right level and the sid', async (t) => {
   clock.pass(60 * second)
   await refresh(client)
   const at = (level: number) => log.lines().filter((line) => line.level === level)
-  t.match(at(40), [{ msg: /memory/ }, { msg: /spent refresh token/, sid, generation: 2, distance: 1, msSinceRotation: 60 * second }])
+  t.match(at(40), [{ msg: /MemoryStore/ }, { msg: /refresh token reuse/, sid, generation: 2, distance: 1, msSinceRotation: 60 * second }])
   t.match(at(50), [{ msg: /onReuse/, sid }])
   t.match(at(30).find(({ err }) => err !== undefined), { err: { code: 'REFRESH_TOKEN_REUSED', reason: '1 generations old' } })
 })
@@ -159,7 +159,7 @@ t.test('no log line and no event of a full life of sessions, at any level, holds
   await note(me({ authorization: `${second_.authorization}x` }))
   await note(me({ authorization: `Bearer ${second_.refreshToken}` }))
   await note(refresh({ cookie: `${second_.cookie}x` }))
-  await note(refresh({ cookie: `__Secure-refresh_token=${second_.body.access_token}` }))
+  await note(refresh({ cookie: `__Host-refresh_token=${second_.body.access_token}` }))
   await note(refresh(second_, { headers: { origin: 'https://evil.example' } }))
   verdict = () => { throw new Error('the database of the application') }
   await note(refresh(second_))

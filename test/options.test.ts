@@ -66,7 +66,7 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ store: undefined, redis: 'redis://:password@localhost' }, /^(?!.*password).*redis is of type string/],
     [{ store: 'redis://:password@localhost' }, /^(?!.*password).*store is of type string/],
     [{ store: undefined }, /store is missing.*register @fastify\/redis first, pass redis.*or pass store/],
-    [{ store: { now () {}, create () {}, find () {}, list () {}, rotate () {}, end () {}, endAll () {} }, revocation: 'push' }, /revocation is 'push'; allowed: 'none' with a store that has no listen/],
+    [{ store: { now () {}, create () {}, find () {}, list () {}, rotate () {}, update () {}, end () {}, endAll () {} }, revocation: 'push' }, /revocation is 'push'; allowed: 'none' with a store that has no listen/],
     [{ prefix: 'x'.repeat(100) }, /prefix is "x{60}…"/],
     [{ claims: undefined, onReuse: () => {}, prefix: () => {} }, /prefix is a function/]
   ]

@@ -5,7 +5,8 @@ import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import t from 'tap'
 import { MemoryStore, RedisStore, type AuthPluginOptions, type Store } from '../lib/index'
 import { createWatch } from '../lib/session/revocation-watch'
-import { createAsk } from '../lib/store/bounded'
+import { createEmit } from '../lib/events'
+import { boundStore } from '../lib/store/bounded'
 import type { Listener } from '../lib/store/store'
 import { TestClock, build, minute, second, type Client, type TestApp } from './support/app'
 import { observe } from './support/events'
@@ -155,11 +156,11 @@ async function apart (t: Test, args: string[] = []) {
   for (const client of [before, during, living]) t.equal((await b.me(client)).statusCode, 200)
   await a.logout(before)
   await refused(b, before)
-  const told = async (reason: RegExp) => await until('the node to say that it is cut off', () =>
+  const told = async (reason: RegExp) => await until('the node to say that it is disconnected', () =>
     events().some(([name, { error }]) => name === 'store-error' && reason.test(error?.message ?? '')))
 
   const listened = async (times: number) => await until(`it to listen for the ${times}. time`, () =>
-    b.lines().filter(({ msg }) => msg === 'listening for ended sessions').length >= times)
+    b.lines().filter(({ msg }) => msg === 'listening on pub/sub for ended sessions').length >= times)
 
   return {
     server,
@@ -189,10 +190,10 @@ t.test('a node whose connections are refused says so, once in its log, and catch
   await told(/closed|ECONN|ENOENT/)
   await meanwhile()
   await until('several attempts to fail', () => events().filter(([name]) => name === 'store-error').length > 2)
-  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /cut off/ }], 'one line, however many attempts')
+  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /disconnected/ }], 'one line, however many attempts')
   await proxy.open()
   await caughtUp()
-  t.equal(b.lines().filter(({ msg }) => msg === 'listening for ended sessions').length, 2)
+  t.equal(b.lines().filter(({ msg }) => msg === 'listening on pub/sub for ended sessions').length, 2)
   t.notOk(b.lines().some(({ msg }) => /jwt:|eyJ/.test(msg)))
 })
 
@@ -249,7 +250,7 @@ t.test('a node that starts while the store is down says so, lets good tokens pas
   const events = observe(t)
   const b = await logged(t, { redis: server.client(), storeTimeout: 0.1 })
   t.ok(events().some(([name]) => name === 'store-error'))
-  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /cut off/ }])
+  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /disconnected/ }])
   t.equal((await b.me(ended)).statusCode, 200)
   await server.start()
   await refused(b, ended)
@@ -264,9 +265,9 @@ t.test('a node that the server leaves without an answer starts within the time i
   const start = performance.now()
   const node = await logged(t, { redis, storeTimeout: 0.1 })
   t.ok(performance.now() - start < 2 * second)
-  t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /cut off/, reason: 'no answer within 100 ms' }])
+  t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /disconnected/, reason: 'no answer within 100 ms' }])
   await server.resume()
-  await until('it to listen', () => node.lines().some(({ msg }) => msg === 'listening for ended sessions'))
+  await until('it to listen', () => node.lines().some(({ msg }) => msg === 'listening on pub/sub for ended sessions'))
 })
 
 t.test('where the server forbids the channel, the log says so', async (t) => {
@@ -275,7 +276,7 @@ t.test('where the server forbids the channel, the log says so', async (t) => {
   await server.client().acl('SETUSER', 'mute', 'on', '>secret', '~*', '&*', '+@all', '-publish')
   for (const [username, reason] of [['deaf', /channel/], ['mute', /publish/]] as const) {
     const node = await logged(t, { redis: server.client({ username, password: 'secret' }), storeTimeout: 2 })
-    t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /cut off/, reason }])
+    t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /disconnected/, reason }])
     const client = await node.login()
     await node.logout(client)
     t.match((await node.me(client)).json(), { code: 'SESSION_REVOKED' }, 'sessions end all the same')
@@ -329,11 +330,13 @@ t.test('what a node remembers', async (t) => {
   const clock = new TestClock()
   const listeners: Listener[] = []
   const answers: Array<(session: object | undefined) => void> = []
+  const emit = createEmit('/auth')
   const store = {
+    now: clock.now,
     find: async () => await new Promise((resolve) => { answers.push(resolve) }),
     listen: (listener: Listener) => { listeners.push(listener); listener.listening(); return () => {} }
   } as unknown as Store
-  const watch = createWatch(createAsk(store, minute), 30 * minute, clock.now, { info () {}, warn () {} } as never)
+  const watch = createWatch(boundStore(store, minute, emit), 30 * minute, { info () {}, warn () {} } as never, emit)
   await watch.open()
   const [listener] = listeners
   const answer = async (session?: object) => { answers.shift()?.(session); await new Promise(setImmediate) }

@@ -1,3 +1,4 @@
+// @ts-nocheck
 import fc from 'fast-check'
 import t from 'tap'
 import { RedisStore, MemoryStore } from '../lib/index'

@@ -15,7 +15,7 @@ const byBody = async ({ app }: TestApp, { refreshToken }: Pick<Client, 'refreshT
 
 /** Refreshes with these tokens in cookies of the one name. */
 const byCookies = async ({ app }: TestApp, tokens: string[], headers = {}) =>
-  await app.inject({ method: 'POST', url: '/auth/refresh', headers: { ...headers, cookie: tokens.map((token) => `__Secure-refresh_token=${token}`).join('; ') } })
+  await app.inject({ method: 'POST', url: '/auth/refresh', headers: { ...headers, cookie: tokens.map((token) => `__Host-refresh_token=${token}`).join('; ') } })
 
 /** The code of an answer; it must be a refusal that touches no cookie. */
 function codeOf (answer: LightMyRequestResponse): string {
@@ -219,7 +219,7 @@ t.test('among several cookies of the name', async (t) => {
   t.test('cookies of other names, and empty ones make no difference', async (t) => {
     const node = await build(t)
     const { refreshToken } = await node.login()
-    const cookie = `refresh_token=x; __Secure-refresh_token=; theme=dark; =; ;; __Secure-refresh_token=${refreshToken}; __Host-refresh_token=y`
+    const cookie = `refresh_token=x; __Host-refresh_token=; theme=dark; =; ;; __Host-refresh_token=${refreshToken}; __Host-refresh_token=y`
     t.equal((await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie } })).statusCode, 200)
     t.equal(codeOf(await byCookies(node, ['', ''])), '401 REFRESH_TOKEN_MISSING')
   })
@@ -291,7 +291,7 @@ t.test('paired', async (t) => {
     const node = await build(t, paired)
     const client = await node.login()
     t.equal(codeOf(await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { authorization: client.authorization } })), '401 REFRESH_TOKEN_MISSING')
-    t.equal(codeOf(await pair(node, { cookie: '__Secure-refresh_token=x' }, client.authorization)), '401 REFRESH_TOKEN_INVALID')
+    t.equal(codeOf(await pair(node, { cookie: '__Host-refresh_token=x' }, client.authorization)), '401 REFRESH_TOKEN_INVALID')
     t.equal(codeOf(await node.refresh(client, { headers: foreign })), '403 CROSS_ORIGIN_REQUEST')
     node.clock.pass(15 * day)
     t.equal(codeOf(await pair(node, client)), '401 REFRESH_TOKEN_EXPIRED')
@@ -342,7 +342,7 @@ t.test('paired', async (t) => {
 
 t.test('remember', async (t) => {
   const attributesOf = ({ response }: Client) => String(response.headers['set-cookie']).split('; ').slice(1).sort()
-  const constant = ['HttpOnly', 'Path=/auth', 'SameSite=Strict', 'Secure']
+  const constant = ['HttpOnly', 'Path=/', 'SameSite=Strict', 'Secure']
 
   t.test('false: the cookie goes when the browser closes, also after every rotation, repeat and claims hook', async (t) => {
     for (const claims of [undefined, () => ({ role: 'x' })]) {

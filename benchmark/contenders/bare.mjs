@@ -5,7 +5,7 @@ const token = 'x'.repeat(280)
 
 const start = () => serve(async (app) => {
   const answer = (request, reply) => reply
-    .header('set-cookie', `__Secure-refresh_token=${token}; Max-Age=1209600; Path=/auth; HttpOnly; Secure; SameSite=Strict`)
+    .header('set-cookie', `__Host-refresh_token=${token}; Max-Age=1209600; Path=/; HttpOnly; Secure; SameSite=Strict`)
     .header('cache-control', 'no-store')
     .send(tokens(token))
   app.post('/login', answer)

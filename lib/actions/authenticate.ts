@@ -1,26 +1,34 @@
 import type { FastifyJWT } from '@fastify/jwt'
-import type { FastifyRequest } from 'fastify'
-import { readBearer, type AccessClaims } from '../tokens/access-token'
-import { duration, isBoolean, object, value } from '../options/schema'
-import type { Context } from '../services'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { NotRegisteredError, refuse, type Refusal } from '../errors'
+import { carryHeaders, reauthenticationRequired, revokedSession, unboundSession } from '../http/challenge'
+import { readBearer } from '../http/credentials'
 import type { Duration } from '../options/duration'
-import { ReauthenticationRequiredError, SessionRevokedError, refuse } from '../errors'
-import { tagOf } from '../session/session'
+import { duration, isBoolean, object, value } from '../options/schema'
+import { userTagOf } from '../session/content'
+import type { Services } from '../services'
+import type { AccessClaims } from '../tokens/access-token'
+import { createVerifyLiving } from './verify-living'
 
+/** What a guard may demand beside a good access token. */
 export interface AuthenticateOptions {
-  /** Asks the store whether the session still lives: one round trip. */
+  /** Asks the store whether the session still lives: one round trip. @default false */
   live?: boolean
-  /** The login must be no older. @see RFC 9470 */
+  /** How old the login may be, in seconds or as `'15m'`. @default any age @see RFC 9470 */
   maxAge?: Duration
+  /** The session must be bound to its device. @default false */
+  bound?: boolean
 }
 
-/** What `request.user` is, as the application types it by augmenting @fastify/jwt; its members are frozen. */
-export type User = FastifyJWT extends { user: infer T } ? T : FastifyJWT extends { payload: infer T } ? T : AccessClaims
+/** What `request.user` is, as the application types it by augmenting @fastify/jwt: the request's own object. */
+export type User = FastifyJWT extends { user: infer T }
+  ? T
+  : FastifyJWT extends { payload: infer T } ? T & AccessClaims : AccessClaims
 
 /** What the hook uses of a request, which HTTP/1 and HTTP/2 have in common. */
 export type Authenticable = Pick<FastifyRequest, 'headers' | 'user' | 'sid'>
 
-/** A hook for `onRequest` or `preHandler`; without `done` it answers a promise. */
+/** A hook for `onRequest` or `preHandler`; without `done` it returns a promise. */
 export interface AuthenticateHook {
   (request: Authenticable, reply: unknown, done: (error?: Error) => void): void
   (request: Authenticable, reply?: unknown): Promise<void>
@@ -28,58 +36,100 @@ export interface AuthenticateHook {
 
 const readOptions = object({
   live: value(isBoolean, 'true or false', false),
-  maxAge: duration(undefined, 0)
+  maxAge: duration(undefined, 0),
+  bound: value(isBoolean, 'true or false', false)
 })
 
-/** Makes what `fastify.authenticate` and `request.authenticate` do. */
-export function createAuthenticate ({ accessTokens, ask, watch, now }: Context) {
-  const revoked = () => refuse(SessionRevokedError, 'its session is over', { 'www-authenticate': 'Bearer error="invalid_token", error_description="The session is over"' })
+/** Marks the plugin's own routes: they are guarded by what they are. */
+export const ownRoute = Symbol('a route of fastify-jwt-sessions')
+/** Where a request keeps its reply, for guards that are given the request only. */
+export const replyOf = Symbol('the reply of a request')
+/** Where an instance keeps the guard of the plugin that is registered there. */
+export const guardOf = Symbol('the guard of fastify-jwt-sessions')
 
-  // Answers a promise only where the store must be asked: most requests need none.
-  function verify (request: Authenticable): AccessClaims | Promise<AccessClaims> {
-    const claims = accessTokens.verify(readBearer(request.headers.authorization))
-    const ended = watch.hasEnded(claims.sid, claims.sub)
-    if (ended === false) return claims
-    if (ended === true) throw revoked()
-    return ended.then((ended) => { if (ended) throw revoked(); return claims })
-  }
+type Kept = Partial<FastifyRequest> & { [replyOf]?: FastifyReply }
+
+/** Creates what `fastify.authenticate` and `request.authenticate` do. */
+export function createAuthenticate (services: Services) {
+  const { store, watch } = services
+  const verifyLiving = createVerifyLiving(services)
+
+  // Returns a promise only if the store must be asked.
+  const verify = (request: Authenticable): AccessClaims | Promise<AccessClaims> =>
+    verifyLiving(readBearer(request.headers.authorization))
 
   function admit (request: Authenticable, claims: AccessClaims): void {
     request.user = claims as typeof request.user
     request.sid = claims.sid
   }
 
-  function authenticate (request: Authenticable, _reply?: unknown, done?: (error?: Error) => void): unknown {
-    if (done === undefined) return authenticateRequest(request).then(() => {})
+  function authenticate (request: Authenticable, reply?: unknown, done?: (error?: Error) => void): unknown {
+    if (done === undefined) return authenticateRequest(request, undefined, reply).then(() => {})
+    const fail = (error: unknown): void => done(refuseRequest(request, error as Refusal, reply))
     try {
       const claims = verify(request)
       if (claims instanceof Promise) {
-        claims.then((claims) => { admit(request, claims); done() }, done)
+        claims.then((claims) => { admit(request, claims); done() }, fail)
         return
       }
       admit(request, claims)
     } catch (error) {
-      return done(error as Error)
+      return fail(error)
     }
     done()
   }
 
-  async function authenticateRequest (request: Authenticable, options?: AuthenticateOptions): Promise<AccessClaims> {
-    const { live, maxAge } = readOptions(options, 'request.authenticate')
-    const claims = await verify(request)
-    if (maxAge !== undefined && now() - claims.auth_time * 1000 > maxAge) {
-      const seconds = Math.floor(maxAge / 1000)
-      throw refuse(ReauthenticationRequiredError, 'the login is too old', {
-        'www-authenticate': `Bearer error="insufficient_user_authentication", error_description="A more recent login is required", max_age=${seconds}`
-      })
+  async function authenticateRequest (
+    request: Authenticable, options?: AuthenticateOptions, reply?: unknown
+  ): Promise<AccessClaims | null> {
+    const demanded = readOptions(options, 'request.authenticate')
+    try {
+      const claims = await verify(request)
+      await demand(claims, demanded)
+      admit(request, claims)
+      return claims
+    } catch (error) {
+      const refused = refuseRequest(request, error as Refusal, reply)
+      if (refused === undefined) return null
+      throw refused
     }
-    if (live && await ask((store, within) => store.find(tagOf(claims.sub), claims.sid, within)) === undefined) {
+  }
+
+  async function demand (claims: AccessClaims, { live, maxAge, bound }: ReturnType<typeof readOptions>): Promise<void> {
+    if (bound && claims.bound !== true) throw unboundSession()
+    if (maxAge !== undefined && store.now() - claims.auth_time * 1000 > maxAge) throw reauthenticationRequired(maxAge)
+    if (live && await store.find(userTagOf(claims.sub), claims.sid) === undefined) {
       watch.ended(claims.sid)
-      throw revoked()
+      throw revokedSession('its session is over')
     }
-    admit(request, claims)
-    return claims
   }
 
   return { authenticate: authenticate as AuthenticateHook, authenticateRequest }
+}
+
+// Returns the error to answer with: none on the plugin's own routes, which are guarded by what they are.
+function refuseRequest (request: Kept, error: Refusal, given: unknown): Refusal | undefined {
+  const config = request.routeOptions?.config as { [ownRoute]?: true } | undefined
+  if (config?.[ownRoute] === true) return undefined
+  request.log?.info({ code: error.code, reason: error.reason }, 'not authenticated')
+  const reply = request[replyOf] ?? given as Partial<FastifyReply> | undefined
+  if (reply?.raw !== undefined) carryHeaders(reply.raw, error)
+  return error
+}
+
+/**
+ * A hook for `onRequest` or `preHandler` that is there before any registration: when a request comes, it looks up the plugin
+ * in the scope of the route. It fails closed.
+ * @throws NOT_REGISTERED if there is none
+ */
+export const authenticate: AuthenticateHook = function (
+  request: Authenticable, reply?: unknown, done?: (error?: Error) => void
+): Promise<void> {
+  const { server } = request as FastifyRequest
+  const guard = (server as unknown as { [guardOf]?: AuthenticateHook } | undefined)?.[guardOf]
+  if (guard !== undefined) return guard(request, reply, done as () => void) as unknown as Promise<void>
+  const error = refuse(NotRegisteredError, 'no registration in the scope of this route')
+  if (done === undefined) return Promise.reject(error)
+  done(error)
+  return Promise.resolve()
 }

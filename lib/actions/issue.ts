@@ -1,28 +1,42 @@
-import type { FastifyReply } from 'fastify'
-import type { Context } from '../services'
-import type { RefreshToken } from '../tokens/refresh-token'
-import type { Content } from '../session/session'
-import type { SessionRecord } from '../store/store'
-import { writeCookie } from '../http/credentials'
+import type { Content } from '../session/content'
+import type { Transport } from '../session/session'
+import type { Services } from '../services'
+import type { HandedOut, SessionRecord } from '../store/store'
+import type { Subject } from '../tokens/access-token'
+import type { Lineage } from '../tokens/refresh-token'
 
-/** The answer to a login and to a refresh. @see RFC 6749 §5.1 */
-export interface TokenResponse {
-  access_token: string
-  token_type: 'Bearer'
-  /** seconds */
-  expires_in: number
-  /** With the body transport only. */
-  refresh_token?: string
+/** The two tokens of a session, for whoever hands them out. */
+export interface Issued {
+  readonly sid: string
+  readonly accessToken: string
+  /** Of the access token, in seconds. */
+  readonly expiresIn: number
+  readonly refreshToken: string
+  readonly transport: Transport
+  /** How long the browser is to keep the refresh token, in ms; `undefined`: until it closes. */
+  readonly keptFor: number | undefined
 }
 
-/** Issues both tokens of the session's present generation, each by its own way. */
-export function issue ({ settings, accessTokens, refreshTokens, now }: Context, reply: FastifyReply, record: SessionRecord, content: Content, token: Pick<RefreshToken, 'key' | 'tag' | 'via'>): TokenResponse {
-  const time = now()
-  const access = accessTokens.sign(record, content, time)
-  const refresh = refreshTokens.sign(token, record)
-  reply.header('cache-control', 'no-store')
-  const response: TokenResponse = { access_token: access.token, token_type: 'Bearer', expires_in: access.expiresIn }
-  if (token.via === 'body') response.refresh_token = refresh
-  else writeCookie(reply, settings.cookie, refresh, content.remember ? record.expiresAt - time : undefined)
-  return response
+/** Issues both tokens of a session: an access token for now, and the refresh token that the store says is next. */
+export function issue (
+  { accessTokens, refreshTokens, store }: Services,
+  record: SessionRecord,
+  content: Content,
+  lineage: Lineage,
+  next: HandedOut
+): Issued {
+  const now = store.now()
+  const { token, expiresIn } = accessTokens.sign(record, subjectOf(content, record.boundTo), now)
+  return {
+    sid: record.sid,
+    accessToken: token,
+    expiresIn,
+    refreshToken: refreshTokens.sign(lineage, record, next),
+    transport: lineage.transport,
+    keptFor: content.remember ? record.expiresAt - now : undefined
+  }
 }
+
+/** Returns what the access tokens of a session say. */
+export const subjectOf = ({ sub, claims, dpop }: Content, boundTo?: string): Subject =>
+  ({ sub, claims, bound: dpop || boundTo !== undefined })

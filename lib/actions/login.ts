@@ -1,66 +1,155 @@
-import type { FastifyReply } from 'fastify'
-import { longestAccessToken } from '../tokens/access-token'
+import type { FastifyRequest } from 'fastify'
+import { InvalidLoginError, type Refusal } from '../errors'
+import type { Duration } from '../options/duration'
+import { toMilliseconds } from '../options/duration'
 import { describe, isObject } from '../options/schema'
-import { readClaims } from '../session/claims'
-import type { Context } from '../services'
-import { announceEnd } from '../session/endings'
-import { InvalidLoginError } from '../errors'
-import { emit } from '../events'
-import { issue, type TokenResponse } from './issue'
-import { createSessionKey, sidOf } from '../tokens/refresh-token'
-import { contentOf, tagOf, toText, type Claims, type Content, type Transport } from '../session/session'
+import { isJson, readClaims, type Complain } from '../session/claims'
+import { packContent, userTagOf, type Content } from '../session/content'
+import { aboutSession, type Ending } from '../session/endings'
+import type { Claims, Transport } from '../session/session'
+import type { Services } from '../services'
+import { longestAccessToken } from '../tokens/access-token'
+import { createSessionKey, sidOf, type RefreshToken } from '../tokens/refresh-token'
+import { issue, subjectOf, type Issued } from './issue'
 
+/** What a login may say beside the claims. */
 export interface LoginOptions {
-  /** How the refresh token is to travel; one that `refreshToken.transports` names, by default its first. */
+  /** How the refresh token is to travel. @default the first of `refreshToken.transports` */
   transport?: Transport
-  /** A label that tells the user's devices apart; cut at 255 characters. */
+  /** A label that tells the user's devices apart; cut at 255 characters. @default none */
   device?: string
-  /** `false`: the cookie goes when the browser closes. */
+  /** `false`: the cookie goes when the browser closes. @default true */
   remember?: boolean
+  /** Of this session, in seconds or as `'30m'`; at most the plugin's. @default the plugin's */
+  idleLifetime?: Duration
+  /** Of this session, in seconds or as `'12h'`; at most the plugin's. @default the plugin's */
+  absoluteLifetime?: Duration
+  /** Plain JSON of at most 1 KiB that stays in the store, for `Session.data`. @default none */
+  data?: unknown
+  /** Ends the session whose refresh cookie the request brings and this login's cookie overwrites. @default true */
+  replace?: boolean
 }
 
+/** The claims of a login: those of the access tokens, `sub` among them. */
 export type LoginClaims = Claims & { sub: string }
 
-/** Opens a session for `claims.sub`, and answers the token response to send. @throws INVALID_LOGIN, STORE_UNAVAILABLE */
-export type Login = (claims: LoginClaims, options?: LoginOptions) => Promise<TokenResponse>
-
 const longestDevice = 255
-const invalid = (sentence: string) => new InvalidLoginError(`reply.login: ${sentence}`)
+const longestData = 1024
+const invalid: Complain = (sentence) => new InvalidLoginError(`reply.login: ${sentence}`)
 
-/** Makes what `reply.login` does. */
-export function createLogin (context: Context) {
-  const { settings, refreshTokens, ask } = context
-  return async function login (reply: FastifyReply, claims: LoginClaims, options: LoginOptions = {}): Promise<TokenResponse> {
-    const content = readLogin(claims, options, settings.refreshToken.transports)
-    const text = toText(content)
+/** A login that has been checked. Lifetimes in ms; `undefined`: the plugin's. */
+interface Checked {
+  content: Content
+  idleLifetime: number | undefined
+  absoluteLifetime: number | undefined
+  replace: boolean
+}
+
+/** Creates what `reply.login` and `fastify.sessions.open` do. */
+export function createLogin (services: Services) {
+  const { settings, refreshTokens, store, endings, emit } = services
+
+  /** Opens a session for `claims.sub`. @throws INVALID_LOGIN, STORE_UNAVAILABLE */
+  return async function login (claims: unknown, options: unknown = {}, request?: FastifyRequest): Promise<Issued> {
+    const { content, replace, ...lifetimes } = check(services, claims, options)
+    checkSize(services, content, invalid)
     const key = createSessionKey()
-    const sid = sidOf(key)
-    checkSize(context, content, text, invalid)
-    const tag = tagOf(content.sub)
-    const { idleLifetime, absoluteLifetime } = settings.refreshToken
-    const creation = { sid, text, signer: refreshTokens.signer, idleLifetime, absoluteLifetime, maxSessions: settings.maxSessions }
-    const { session, ended } = await ask((store, within) => store.create(tag, creation, within))
-    emit('login', { sid, sub: content.sub, generation: session.generation })
-    for (const record of ended) announceEnd(context, 'revoke', record)
-    return issue(context, reply, session, contentOf(session), { key, tag, via: content.transport })
+    const userTag = userTagOf(content.sub)
+    const old = replace && content.transport === 'cookie' ? findOverwritten(services, request) : undefined
+    const { idleLifetime = settings.refreshToken.idleLifetime } = lifetimes
+    const { session, ended } = await store.create(userTag, {
+      sid: sidOf(key),
+      signer: refreshTokens.signer,
+      content: packContent(content),
+      idleLifetime,
+      absoluteLifetime: lifetimes.absoluteLifetime ?? settings.refreshToken.absoluteLifetime,
+      maxSessions: settings.maxSessions,
+      replaces: old?.userTag === userTag ? old.sid : undefined
+    })
+    emit('login', aboutSession(session))
+    const over: Ending[] = ended.map((record) =>
+      ({ event: record.sid === old?.sid ? 'logout' : 'revoke', userTag, sid: record.sid, record }))
+    if (old !== undefined && old.userTag !== userTag) over.push(...await endOther(services, old))
+    await endings.conclude(over)
+    const lineage = { key, userTag, transport: content.transport, idleLifetime: lifetimes.idleLifetime, jkt: undefined }
+    return issue(services, session, content, lineage, { generation: 1, at: 0 })
   }
 }
 
-function readLogin (claims: unknown, options: unknown, transports: [Transport, ...Transport[]]): Content {
-  const { sub, extra } = readClaims(claims, invalid)
-  if (typeof sub !== 'string' || sub === '') throw invalid(`claims.sub is ${describe(sub)}; it must be a non-empty string`)
-  if (!isObject(options)) throw invalid(`options are ${describe(options)}; they must be an object`)
-  const { transport = transports[0], device, remember = true, ...unknown } = options
-  const [name] = Object.keys(unknown)
-  if (name !== undefined) throw invalid(`the option ${name} is unknown; there are transport, device and remember`)
-  if (!transports.includes(transport as Transport)) throw invalid(`the transport ${describe(transport)} is not on; refreshToken.transports is ${describe(transports)}`)
-  if (typeof remember !== 'boolean') throw invalid(`remember is ${describe(remember)}; it must be true or false`)
-  if (device !== undefined && device !== null && typeof device !== 'string') throw invalid(`device is ${describe(device)}; it must be a string`)
-  return { sub, extra, transport: transport as Transport, remember, device: device?.slice(0, longestDevice) ?? null }
+// The session of another user, which this login's cookie overwrites. The login stands, whatever becomes of it.
+async function endOther ({ store, log }: Services, { userTag, sid }: RefreshToken): Promise<Ending[]> {
+  const record = await store.end(userTag, sid).catch((error: Refusal) => {
+    log.warn({ sid, reason: error.reason }, 'a session that a login overwrites could not be ended')
+    return undefined
+  })
+  return record === undefined ? [] : [{ event: 'logout', userTag, sid, record }]
 }
 
-/** Refuses claims that would make an access token which no server accepts in a header. @throws what `complain` makes of it */
-export function checkSize ({ accessTokens }: Pick<Context, 'accessTokens'>, content: Content, text: string, complain: (sentence: string) => Error): void {
-  const length = accessTokens.measure(content, text)
-  if (length > longestAccessToken) throw complain(`these claims make an access token of ${length} characters; ${longestAccessToken} are the most that fit into a header`)
+function findOverwritten (services: Services, request: FastifyRequest | undefined): RefreshToken | undefined {
+  const texts = request === undefined ? [] : services.refreshCookie.read(request.headers.cookie)
+  const tokens = texts.flatMap((text) => services.refreshTokens.verify(text) ?? [])
+  return tokens.filter(({ transport }) => transport === 'cookie').sort((a, b) => b.exp - a.exp)[0]
+}
+
+const names = 'transport, device, remember, idleLifetime, absoluteLifetime, data and replace'
+
+function check ({ settings }: Services, givenClaims: unknown, options: unknown): Checked {
+  const { idleLifetime, absoluteLifetime, transports } = settings.refreshToken
+  const { sub, claims } = readClaims(givenClaims, invalid)
+  if (typeof sub !== 'string' || sub === '') {
+    throw invalid(`claims.sub is ${describe(sub)}; it must be a non-empty string`)
+  }
+  if (!isObject(options)) throw invalid(`options are ${describe(options)}; they must be an object`)
+  const { transport = transports[0], device, remember = true, data, replace = true, ...others } = options
+  const { idleLifetime: idle, absoluteLifetime: absolute, ...unknown } = others
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw invalid(`the option ${name} is unknown; there are ${names}`)
+  if (!transports.includes(transport as Transport)) {
+    throw invalid(`the transport ${describe(transport)} is not on; refreshToken.transports is ${describe(transports)}`)
+  }
+  for (const [name, given] of Object.entries({ remember, replace })) {
+    if (typeof given !== 'boolean') throw invalid(`${name} is ${describe(given)}; it must be true or false`)
+  }
+  if (device !== undefined && device !== null && typeof device !== 'string') {
+    throw invalid(`device is ${describe(device)}; it must be a string`)
+  }
+  const content: Content = {
+    sub,
+    claims,
+    device: device?.slice(0, longestDevice) ?? null,
+    data: checkData(data, invalid),
+    transport: transport as Transport,
+    remember: remember as boolean,
+    dpop: false
+  }
+  return {
+    content,
+    idleLifetime: checkLifetime('idleLifetime', idle, idleLifetime),
+    absoluteLifetime: checkLifetime('absoluteLifetime', absolute, absoluteLifetime),
+    replace: replace as boolean
+  }
+}
+
+function checkLifetime (name: string, given: unknown, most: number): number | undefined {
+  if (given === undefined) return undefined
+  const ms = toMilliseconds(given)
+  if (ms !== undefined && ms >= 1000 && ms <= most) return ms
+  throw invalid(`${name} is ${describe(given)}; it must be a duration from one second to the plugin's ${most / 1000} s`)
+}
+
+/** Checks what an application puts aside with a session. @throws what `complain` creates */
+export function checkData (data: unknown, complain: Complain): unknown {
+  if (data === undefined) return undefined
+  if (!isJson(data)) throw complain('data must be plain JSON')
+  const bytes = Buffer.byteLength(JSON.stringify(data))
+  if (bytes > longestData) throw complain(`data has ${bytes} bytes as JSON; ${longestData} are the most`)
+  return data
+}
+
+/** Refuses claims whose access token no server would accept in a header. @throws what `complain` creates */
+export function checkSize ({ accessTokens }: Services, content: Content, complain: Complain): void {
+  const length = accessTokens.measure(subjectOf(content))
+  if (length <= longestAccessToken) return
+  throw complain(`these claims make an access token of ${length} characters; ` +
+    `${longestAccessToken} are the most that fit into a header`)
 }

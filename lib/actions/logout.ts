@@ -1,59 +1,120 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { readBearer } from '../tokens/access-token'
-import type { Context } from '../services'
-import { announceEnd } from '../session/endings'
-import { tagOf } from '../session/session'
-import { clearCookie, presented } from '../http/credentials'
+import type { FastifyRequest } from 'fastify'
+import { RefreshTokenMissingError, refuse, type Refusal } from '../errors'
+import { revokedSession } from '../http/challenge'
+import type { Credentials } from '../http/credentials'
+import { userTagOf } from '../session/content'
+import type { Ending } from '../session/endings'
+import type { Services } from '../services'
+import type { SessionRecord } from '../store/store'
+import { findAuthentic, findCandidates, newestOfEach } from './refresh-candidates'
+import { concludeReuse, presentationOf, refuseUnknown, refuseUnproven } from './presentation'
+import { createVerifyLiving } from './verify-living'
 
+/** What a logout may say. */
 export interface LogoutOptions {
-  /** Ends all sessions of the user, not this one alone. */
+  /** Ends all sessions of the user, not this one alone. @default false */
   all?: boolean
 }
 
 interface Named {
-  tag: string
+  userTag: string
   sid: string
 }
 
-/** Makes what `reply.logout` and `POST {prefix}/logout` do: the sessions that a request names end, its cookie goes; `false` where replicas have yet to confirm it. */
-export function createLogout (context: Context) {
-  const { settings, refreshTokens, accessTokens, ask, durability } = context
+/** How many sessions one request may end by naming them. */
+const most = 4
 
-  return async function logout (request: FastifyRequest, reply: FastifyReply, { all = false }: LogoutOptions = {}): Promise<boolean> {
-    let confirmed = true
-    for (const { tag, sid } of nameSessions(request)) {
-      // A token whose session is over has no say about the user's other sessions; a request that was let in has.
-      const witness = request.sid === null ? sid : undefined
-      const ended = all
-        ? await ask((store, within) => store.endAll(tag, { witness }, within))
-        : [await ask((store, within) => store.end(tag, sid, within)) ?? []].flat()
-      for (const record of ended) {
-        announceEnd(context, record.sid === sid ? 'logout' : 'revoke', record)
-      }
-      if (!await durability.confirm(tag, ended)) confirmed = false
-    }
-    // Only now: where the store could not be asked, nothing is cleared. A body's session has no cookie.
-    if (presented(request, settings.refreshToken.transports, settings.cookie).via === 'cookie') clearCookie(reply, settings.cookie)
-    return confirmed
+/** Creates what `reply.logout` and `POST {prefix}/logout` do; both resolve with whether the replicas have confirmed it. */
+export function createLogout (services: Services) {
+  const { accessTokens, store, endings } = services
+  const verifyLiving = createVerifyLiving(services)
+
+  /** Ends the sessions that a request names, or all of their users'. @throws STORE_UNAVAILABLE, or why `all` is refused */
+  return async function logout (
+    credentials: Credentials, request: FastifyRequest, { all = false }: LogoutOptions = {}
+  ): Promise<boolean> {
+    return await endings.conclude(all ? await endAll(credentials, request) : await endNamed(credentials, request))
   }
 
-  function nameSessions (request: FastifyRequest): Named[] {
-    if (request.sid !== null) return [{ sid: request.sid, tag: tagOf((request.user as { sub: string }).sub) }]
-    const named = new Map<string, Named>()
-    const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
-    for (const text of texts) {
-      const token = refreshTokens.recognise(text)
-      if (token?.via === via) named.set(token.sid, token)
+  async function endNamed (credentials: Credentials, request: FastifyRequest): Promise<Ending[]> {
+    const over: Ending[] = []
+    for (const { userTag, sid } of nameSessions(credentials, request)) {
+      over.push({ event: 'logout', userTag, sid, record: await store.end(userTag, sid) })
     }
-    return named.size > 0 ? [...named.values()] : byAccessToken(request)
+    return over
   }
 
-  function byAccessToken (request: FastifyRequest): Named[] {
+  function nameSessions (credentials: Credentials, request: FastifyRequest): Named[] {
+    const { accessToken } = credentials
+    const newest = newestOfEach(findAuthentic(services, credentials)).sort((a, b) => b.exp - a.exp)
+    const named = new Map<string, Named>(newest.slice(0, most).map((token) => [token.sid, token]))
+    const claims = request.sid !== null ? callerOf(request) : accessTokens.verify(accessToken ?? '')
+    if (claims !== undefined) named.set(claims.sid, { sid: claims.sid, userTag: userTagOf(claims.sub) })
+    return [...named.values()]
+  }
+
+  // Every token that is good at this moment ends the sessions of its user. One that is not is refused as a refresh, or the
+  // guard, would refuse it, unless another token is good.
+  async function endAll (credentials: Credentials, request: FastifyRequest): Promise<Ending[]> {
+    if (request.sid !== null) {
+      const { sub, sid } = callerOf(request)
+      return await endAllOf(userTagOf(sub), sid)
+    }
+    const byRefresh = await endAllByRefreshToken(credentials, request)
+    const over = Array.isArray(byRefresh) ? byRefresh : []
+    const byAccess = await endAllByAccessToken(credentials, over)
+    if (Array.isArray(byAccess)) return [...over, ...byAccess]
+    if (Array.isArray(byRefresh)) return over
+    throw credentials.refreshTokens.length === 0 && credentials.accessToken !== undefined ? byAccess : byRefresh
+  }
+
+  async function endAllByRefreshToken (credentials: Credentials, request: FastifyRequest): Promise<Ending[] | Refusal> {
+    let refusal: Refusal = refuse(RefreshTokenMissingError, 'no refresh token')
     try {
-      const claims = accessTokens.recognise(readBearer(request.headers.authorization))
-      return claims === undefined ? [] : [{ sid: claims.sid, tag: tagOf(claims.sub) }]
-    } catch {
-      return []
+      if (services.settings.refreshToken.paired && credentials.accessToken !== undefined) {
+        await verifyLiving(credentials.accessToken)
+      }
+      for (const token of findCandidates(services, credentials, request)) {
+        const { userTag, sid } = token
+        const outcome = await store.endAll(userTag, { witness: presentationOf(services, token) })
+        if (outcome.outcome === 'done') {
+          return toEndings(outcome.ended, userTag, sid)
+        }
+        if (outcome.outcome === 'reused') throw await concludeReuse(services, outcome, token, request)
+        refusal = outcome.outcome === 'unproven' ? refuseUnproven(services, outcome) : refuseUnknown(services, token)
+      }
+    } catch (error) {
+      if ((error as Refusal).statusCode !== 401 || (error as Refusal).code === 'REFRESH_TOKEN_REUSED') throw error
+      refusal = error as Refusal
+    }
+    return refusal
+  }
+
+  async function endAllByAccessToken ({ accessToken }: Credentials, over: Ending[]): Promise<Ending[] | Refusal> {
+    try {
+      if (services.settings.refreshToken.paired) return revokedSession('paired: a refresh token is needed as well')
+      const { sub, sid } = await verifyLiving(accessToken ?? '')
+      const userTag = userTagOf(sub)
+      if (over.some((ending) => ending.userTag === userTag)) return []
+      return await endAllOf(userTag, sid, sid)
+    } catch (error) {
+      if ((error as Refusal).statusCode !== 401) throw error
+      return error as Refusal
     }
   }
+
+  async function endAllOf (userTag: string, own: string, witness?: string): Promise<Ending[]> {
+    const outcome = await store.endAll(userTag, { witness: witness === undefined ? undefined : { sid: witness } })
+    if (outcome.outcome !== 'done') throw revokedSession('its session is over')
+    return toEndings(outcome.ended, userTag, own)
+  }
+}
+
+const callerOf = (request: FastifyRequest): { sub: string, sid: string } =>
+  ({ sub: (request.user as { sub: string }).sub, sid: request.sid as string })
+
+// The session that asks logs out, and revokes the others. One that had ended before is confirmed all the same.
+function toEndings (ended: SessionRecord[], userTag: string, own: string): Ending[] {
+  if (ended.length === 0) return [{ event: 'logout', userTag, sid: own, record: undefined }]
+  return ended.map((record) => ({ event: record.sid === own ? 'logout' : 'revoke', userTag, sid: record.sid, record }))
 }

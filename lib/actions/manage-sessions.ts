@@ -1,47 +1,125 @@
-import type { Context } from '../services'
-import { announceEnd } from '../session/endings'
-import { EndingUnconfirmedError, refuse } from '../errors'
-import { tagOf, toSession, type Session } from '../session/session'
-import type { SessionRecord } from '../store/store'
+import { EndingUnconfirmedError, InvalidLoginError, StoreUnavailableError, refuse } from '../errors'
+import { describe } from '../options/schema'
+import { readClaims, type Complain } from '../session/claims'
+import { packContent, readContent, userTagOf, type Content } from '../session/content'
+import type { Ending } from '../session/endings'
+import { toSession, type Claims, type Session } from '../session/session'
+import type { Services } from '../services'
+import { checkData, checkSize, createLogin, type LoginClaims, type LoginOptions } from './login'
 
-/** `fastify.sessions`: a user's sessions, for pages of devices and for ending them. All throw STORE_UNAVAILABLE; with `durability` the two that end sessions throw ENDING_UNCONFIRMED. */
+/** What an update may change of a session; what it leaves out stays. */
+export interface SessionUpdate {
+  /** Claims other than `sub`, instead of the present ones: the next access token has them. */
+  claims?: Omit<Claims, 'sub'>
+  /** The label; `null` takes it away. */
+  device?: string | null
+  /** Plain JSON of at most 1 KiB. */
+  data?: unknown
+}
+
+/** A session that was opened without a request. */
+export interface OpenedSession {
+  sid: string
+  accessToken: string
+  refreshToken: string
+  /** Of the access token, in seconds. */
+  expiresIn: number
+}
+
+/**
+ * `fastify.sessions`: a user's sessions, for pages of devices, for ending them, and for tests. All reject with
+ * STORE_UNAVAILABLE; with `durability`, the two that end sessions reject with ENDING_UNCONFIRMED.
+ */
 export interface Sessions {
-  /** All sessions of a user, oldest first; none for a user that is not known. */
+  /** Resolves with all sessions of a user, oldest first; with none if the user is not known. */
   list: (sub: string) => Promise<Session[]>
-  /** Ends one session of this user; `false` where there is no such session, or it is another user's. */
+  /** Ends one session of this user; `false` if there is no such session, or it is another user's. */
   revoke: (sub: string, sid: string) => Promise<boolean>
-  /** Ends all sessions of a user, save one; answers how many. */
+  /** Ends all sessions of a user, except one; resolves with how many. */
   revokeAll: (sub: string, options?: { except?: string | null }) => Promise<number>
+  /** Changes a session; `false` if there is no such session of this user. Rejects with INVALID_LOGIN for wrong values. */
+  update: (sub: string, sid: string, change: SessionUpdate) => Promise<boolean>
+  /** Opens a session without a request: for tests, scripts and support. Rejects with INVALID_LOGIN. */
+  open: (claims: LoginClaims, options?: LoginOptions) => Promise<OpenedSession>
 }
 
 const isName = (given: unknown): given is string => typeof given === 'string' && given !== ''
+const invalid: Complain = (sentence) => new InvalidLoginError(`fastify.sessions.update: ${sentence}`)
+const attempts = 10
 
-/** Makes `fastify.sessions`. */
-export function createSessions (context: Context): Sessions {
-  const { ask, durability } = context
+/** Creates `fastify.sessions`. */
+export function createSessions (services: Services): Sessions {
+  const { store } = services
+  const login = createLogin(services)
 
-  async function confirm (sub: string, ended: SessionRecord[]): Promise<void> {
-    for (const record of ended) announceEnd(context, 'revoke', record)
-    if (!await durability.confirm(tagOf(sub), ended)) throw refuse(EndingUnconfirmedError, 'too few replicas', { 'retry-after': '1' })
+  // Also for what had ended before: the replicas may have it by now.
+  async function conclude (endings: Ending[]): Promise<void> {
+    if (await services.endings.conclude(endings)) return
+    throw refuse(EndingUnconfirmedError, 'too few replicas have confirmed it', { 'retry-after': '1' })
   }
 
   return {
-    list: async (sub) => {
-      if (!isName(sub)) return []
-      return (await ask((store, within) => store.list(tagOf(sub), within))).map(toSession)
-    },
+    list: async (sub) => isName(sub) ? (await store.list(userTagOf(sub))).map(toSession) : [],
+
     revoke: async (sub, sid) => {
       if (!isName(sub) || !isName(sid)) return false
-      const ended = await ask((store, within) => store.end(tagOf(sub), sid, within))
-      await confirm(sub, ended === undefined ? [] : [ended])
-      return ended !== undefined
+      const userTag = userTagOf(sub)
+      const record = await store.end(userTag, sid)
+      await conclude([{ event: 'revoke', userTag, sid, record }])
+      return record !== undefined
     },
+
     revokeAll: async (sub, options) => {
       if (!isName(sub)) return 0
+      const userTag = userTagOf(sub)
       const except = isName(options?.except) ? options.except : undefined
-      const ended = await ask((store, within) => store.endAll(tagOf(sub), { except }, within))
-      await confirm(sub, ended)
+      const outcome = await store.endAll(userTag, { except })
+      const ended = outcome.outcome === 'done' ? outcome.ended : []
+      const records = ended.length > 0 ? ended : [undefined]
+      await conclude(records.map((record) => ({ event: 'revoke', userTag, sid: record?.sid ?? '', record })))
       return ended.length
+    },
+
+    update: async (sub, sid, change) => {
+      if (!isName(sub) || !isName(sid)) return false
+      const userTag = userTagOf(sub)
+      const apply = readChange(services, change)
+      let record = await store.find(userTag, sid)
+      for (let left = attempts; record !== undefined && left > 0; left--) {
+        const to = packContent(apply(readContent(record)))
+        record = await store.update(userTag, { sid, from: record.content, to })
+        if (record?.content === to) return true
+      }
+      if (record === undefined) return false
+      throw refuse(StoreUnavailableError, `the session was changed ${attempts} times meanwhile`, { 'retry-after': '1' })
+    },
+
+    open: async (claims, options) => {
+      const { sid, accessToken, refreshToken, expiresIn } = await login(claims, options)
+      return { sid, accessToken, refreshToken, expiresIn }
     }
+  }
+}
+
+const longestDevice = 255
+
+function readChange (services: Services, change: SessionUpdate): (content: Content) => Content {
+  const { claims, device, data, ...unknown } = change
+  const [name] = Object.keys(unknown)
+  if (name !== undefined) throw invalid(`${name} is unknown; there are claims, device and data`)
+  if (device !== undefined && device !== null && typeof device !== 'string') {
+    throw invalid(`device is ${describe(device)}; it must be a string or null`)
+  }
+  const given = claims === undefined ? undefined : readClaims(claims, invalid).claims
+  checkData(data, invalid)
+  return (content) => {
+    const changed: Content = {
+      ...content,
+      claims: given ?? content.claims,
+      device: device === undefined ? content.device : device?.slice(0, longestDevice) ?? null,
+      data: data === undefined ? content.data : data
+    }
+    checkSize(services, changed, invalid)
+    return changed
   }
 }

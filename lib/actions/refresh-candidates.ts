@@ -1,35 +1,60 @@
-import type { FastifyRequest } from 'fastify'
-import { invalidAccessToken, readBearer } from '../tokens/access-token'
-import type { Context } from '../services'
-import { checkOrigin } from '../http/cross-origin'
+import type { IncomingHttpHeaders } from 'node:http'
 import { RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenMissingError, refuse } from '../errors'
+import { invalidAccessToken } from '../http/challenge'
+import { readBearer, type Credentials } from '../http/credentials'
+import { checkOrigin } from '../http/cross-origin'
+import type { Services } from '../services'
 import type { RefreshToken } from '../tokens/refresh-token'
-import { presented } from '../http/credentials'
 
-/**
- * Finds the refresh tokens that a request may be answered by: one for each session that an authentic and living token names, the
- * one with the most life left first. @throws what none at all is refused for, before the store is asked
- */
-export function findCandidates (context: Context, request: FastifyRequest): RefreshToken[] {
-  const { settings, refreshTokens } = context
-  const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
-  if (texts.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
-  const authentic = texts.map(refreshTokens.recognise).filter((token) => token?.via === via) as RefreshToken[]
-  if (authentic.length === 0) throw refuse(RefreshTokenInvalidError, 'not a refresh token of ours, or not of this transport')
-  // exp is in the store's time: while that is not known, the store is asked.
-  const time = settings.store.now() ?? 0
-  const living = authentic.filter(({ exp }) => exp * 1000 > time)
-  if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
-  if (via === 'cookie') checkOrigin(request, settings.trustedOrigins)
-  const newest = new Map<string, RefreshToken>()
-  for (const token of living.sort((a, b) => a.gen - b.gen)) newest.set(token.sid, token)
-  const candidates = [...newest.values()].sort((a, b) => b.exp - a.exp)
-  return settings.refreshToken.paired ? pair(context, candidates, request) : candidates
+/** How many sessions one request may ask the store about. */
+const most = 4
+
+/** What is used of a request. */
+interface Sent {
+  headers: IncomingHttpHeaders
+  host: string
 }
 
-function pair ({ accessTokens }: Context, candidates: RefreshToken[], request: FastifyRequest): RefreshToken[] {
-  const claims = accessTokens.recognise(readBearer(request.headers.authorization))
-  const paired = candidates.filter(({ sid }) => sid === claims?.sid)
+/**
+ * Finds the refresh tokens that a request may be answered by: one for each session that an authentic and living token names,
+ * at most four. The session that the access token names comes first, then the one with the most life left.
+ * @throws what none at all is refused for, before the store is asked
+ */
+export function findCandidates (services: Services, credentials: Credentials, request: Sent): RefreshToken[] {
+  const { settings, accessTokens, isTrusted, store } = services
+  const { transport, accessToken } = credentials
+  if (credentials.refreshTokens.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
+  const authentic = findAuthentic(services, credentials)
+  if (authentic.length === 0) {
+    throw refuse(RefreshTokenInvalidError, 'not a refresh token of this ring, or not of this transport')
+  }
+  // exp is in the store's time: while that is not known, the store is asked.
+  const time = store.knownTime() ?? 0
+  const living = authentic.filter(({ exp }) => exp * 1000 > time)
+  if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
+  if (transport === 'cookie') checkOrigin(request, isTrusted)
+  const named = accessToken === undefined ? undefined : accessTokens.verify(accessToken)?.sid
+  const candidates = newestOfEach(living)
+    .sort((a, b) => Number(b.sid === named) - Number(a.sid === named) || b.exp - a.exp)
+  if (!settings.refreshToken.paired) return candidates.slice(0, most)
+  readBearer(request.headers.authorization)
+  const paired = candidates.filter(({ sid }) => sid === named)
   if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
   return paired
+}
+
+/** Returns the authentic refresh tokens of a request, expired or not. */
+export function findAuthentic ({ refreshTokens }: Services, { refreshTokens: texts, transport }: Credentials): RefreshToken[] {
+  return texts.flatMap((text) => refreshTokens.verify(text) ?? []).filter((token) => token.transport === transport)
+}
+
+/** Returns of each session the token of the highest generation, of two such the one handed out last. */
+export function newestOfEach (tokens: readonly RefreshToken[]): RefreshToken[] {
+  const newest = new Map<string, RefreshToken>()
+  for (const token of [...tokens].sort((a, b) => a.generation - b.generation)) {
+    const known = newest.get(token.sid)
+    const isOlder = known?.generation === token.generation && known.handedOutAt > token.handedOutAt
+    if (!isOlder) newest.set(token.sid, token)
+  }
+  return [...newest.values()]
 }

@@ -1,12 +1,19 @@
-import { fastifyCookie, type SerializeOptions } from '@fastify/cookie'
+import type { SerializeOptions } from '@fastify/cookie'
 import { deny, isBoolean, isString, object, value } from '../options/schema'
 
-/** The attributes of the refresh cookie, as in @fastify/cookie, and its name. */
-export type CookieOptions = Pick<SerializeOptions, 'domain' | 'httpOnly' | 'partitioned' | 'path' | 'priority' | 'sameSite'> & { name?: string, secure?: boolean }
+/** The attributes of a cookie, as in @fastify/cookie, and its name. */
+export interface CookieOptions
+  extends Pick<SerializeOptions, 'domain' | 'httpOnly' | 'partitioned' | 'path' | 'priority' | 'sameSite'> {
+  /** Used as it is. @default the noun with the strictest prefix that the attributes allow: `__Host-refresh_token` */
+  name?: string
+  /** @default true */
+  secure?: boolean
+}
 
+/** A cookie's name and attributes. */
 export interface CookieSettings {
-  name: string
-  attributes: SerializeOptions
+  readonly name: string
+  readonly attributes: SerializeOptions
 }
 
 type SameSite = boolean | 'strict' | 'lax' | 'none'
@@ -15,7 +22,8 @@ type Priority = 'low' | 'medium' | 'high'
 const isToken = (given: unknown): given is string => isString(given) && /^[\w!#$%&'*+.^`|~-]+$/.test(given)
 const isAttribute = (given: unknown): given is string => isString(given) && /^[\x21-\x3a\x3c-\x7e]+$/.test(given)
 const isPath = (given: unknown): given is string => isAttribute(given) && given.startsWith('/')
-const isSameSite = (given: unknown): given is SameSite => [true, false, 'strict', 'lax', 'none'].includes(given as SameSite)
+const isSameSite = (given: unknown): given is SameSite =>
+  [true, false, 'strict', 'lax', 'none'].includes(given as SameSite)
 const isPriority = (given: unknown): given is Priority => ['low', 'medium', 'high'].includes(given as Priority)
 
 const read = object({
@@ -24,7 +32,7 @@ const read = object({
   path: value(isPath, "a path such as '/auth'", undefined),
   secure: value(isBoolean, 'true or false', true),
   httpOnly: value(isBoolean, 'true or false', true),
-  sameSite: value(isSameSite, "'strict', 'lax', 'none', true or false", 'strict' as const),
+  sameSite: value(isSameSite, "'strict', 'lax', 'none', true or false", undefined),
   partitioned: value(isBoolean, 'true or false', undefined),
   priority: value(isPriority, "'low', 'medium' or 'high'", undefined)
 })
@@ -32,31 +40,35 @@ const read = object({
 /** The longest life that browsers grant a cookie, in seconds. @see RFC 6265bis §5.5 */
 export const longestMaxAge = 400 * 24 * 60 * 60
 
-/** Normalises the attributes and finds the strictest name that they allow. @see RFC 6265bis §4.1.3 */
-export function readCookie (given: unknown, defaultPath: string): CookieSettings {
-  const { name, path = defaultPath, ...others } = read(given, 'refreshToken.cookie')
-  if (path === defaultPath && /[:*]/.test(path)) deny('refreshToken.cookie.path', 'missing', `a fixed path: that of the routes, ${path}, has parameters`)
-  const attributes = Object.fromEntries(Object.entries({ path, ...others }).filter(([, attribute]) => attribute !== undefined))
-  const securePrefix = others.secure
+/** What a cookie is where its options say nothing. */
+interface Defaults {
+  /** Where the options stand. */
+  option: string
+  noun: 'refresh_token' | 'access_token'
+  path: string
+  sameSite: 'strict' | 'lax'
+}
+
+/** Normalizes the attributes, and finds the strictest name that they allow. @see RFC 6265bis §4.1.3 */
+export function readCookieSettings (given: unknown, defaults: Defaults): CookieSettings {
+  const { option, noun } = defaults
+  const { name, path = defaults.path, sameSite = defaults.sameSite, ...others } = read(given, option)
+  if (path === defaults.path && /[:*]/.test(path)) {
+    deny(`${option}.path`, 'missing', `a fixed path: that of the plugin's scope, ${path}, has parameters`)
+  }
+  if (sameSite === 'none' && !others.secure) {
+    deny(`${option}.sameSite`, "'none' without secure", "'none' only with secure: browsers drop such a cookie")
+  }
+  const all = { path, sameSite, ...others }
+  const attributes = Object.fromEntries(Object.entries(all).filter(([, attribute]) => attribute !== undefined))
   const hostPrefix = others.secure && path === '/' && others.domain === undefined
   if (name !== undefined) {
-    if (/^__host-/i.test(name) && !hostPrefix) deny('refreshToken.cookie.name', `"${name}"`, 'the prefix __Host- only with secure, path / and no domain')
-    if (/^__secure-/i.test(name) && !securePrefix) deny('refreshToken.cookie.name', `"${name}"`, 'the prefix __Secure- only with secure')
+    if (/^__host-/i.test(name) && !hostPrefix) {
+      deny(`${option}.name`, `"${name}"`, 'the prefix __Host- only with secure, path / and no domain')
+    }
+    if (/^__secure-/i.test(name) && !others.secure) {
+      deny(`${option}.name`, `"${name}"`, 'the prefix __Secure- only with secure')
+    }
   }
-  return { name: name ?? `${hostPrefix ? '__Host-' : securePrefix ? '__Secure-' : ''}refresh_token`, attributes }
-}
-
-/** All values that a Cookie header holds for one name: an old cookie of another path or domain may stand before the right one. */
-export function cookieValues (header: string | undefined, name: string): string[] {
-  const values: string[] = []
-  for (const pair of header?.split(';') ?? []) {
-    const value = pair.includes(name) ? fastifyCookie.parse(pair)[name] : undefined
-    if (value) values.push(value)
-  }
-  return values
-}
-
-/** A Set-Cookie header; `maxAge` in seconds, `undefined` for a cookie that goes with the browser's session. */
-export function setCookie ({ name, attributes }: CookieSettings, content: string, maxAge: number | undefined): string {
-  return fastifyCookie.serialize(name, content, maxAge === undefined ? attributes : { maxAge, ...attributes })
+  return { name: name ?? `${hostPrefix ? '__Host-' : others.secure ? '__Secure-' : ''}${noun}`, attributes }
 }

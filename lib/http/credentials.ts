@@ -1,31 +1,50 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
 import { isObject } from '../options/schema'
-import { cookieValues, longestMaxAge, setCookie, type CookieSettings } from './cookie-settings'
 import type { Transport } from '../session/session'
+import { invalidAccessToken, missingAccessToken } from './challenge'
+import type { Cookie } from './cookies'
 
-/** The refresh tokens that a request brings, and how; none is verified yet. */
-export interface Presented {
-  via: Transport
-  texts: string[]
+/** The tokens that a request brings. None of them is verified yet. */
+export interface Credentials {
+  /** How the refresh tokens came; with none at all, how they would have come. */
+  readonly transport: Transport
+  readonly refreshTokens: readonly string[]
+  /** The token of `Authorization: Bearer`; `undefined`: none, or a malformed header. */
+  readonly accessToken: string | undefined
 }
 
-/** Finds what a request presents: a body's token before a cookie's, where the body may bring one. */
-export function presented (request: FastifyRequest, transports: readonly Transport[], { name }: CookieSettings): Presented {
-  const body: unknown = request.body
-  if (transports.includes('body') && isObject(body) && body.refresh_token !== undefined && body.refresh_token !== '') {
-    // A token that is not even text is as malformed as one can be.
-    return { via: 'body', texts: [typeof body.refresh_token === 'string' ? body.refresh_token : '?'] }
+/** Reads the credentials of a request: once, for whoever needs them. */
+export type ReadCredentials = (request: { headers: IncomingHttpHeaders, body?: unknown }) => Credentials
+
+/** Creates the reader for the transports that are on: a token in the body comes before those in cookies. */
+export function createReadCredentials (transports: readonly Transport[], refreshCookie: Cookie): ReadCredentials {
+  const byBody = transports.includes('body')
+  const byCookie = transports.includes('cookie')
+  return ({ headers, body }) => {
+    const accessToken = findBearer(headers.authorization)
+    const given = byBody && isObject(body) ? body.refresh_token : undefined
+    if (given !== undefined && given !== '') {
+      // A token that is not even text is as malformed as one can be.
+      return { transport: 'body', refreshTokens: [typeof given === 'string' ? given : '?'], accessToken }
+    }
+    return byCookie
+      ? { transport: 'cookie', refreshTokens: refreshCookie.read(headers.cookie), accessToken }
+      : { transport: 'body', refreshTokens: [], accessToken }
   }
-  return transports.includes('cookie') ? { via: 'cookie', texts: cookieValues(request.headers.cookie, name) } : { via: 'body', texts: [] }
 }
 
-/** Gives the browser a refresh token to keep for `ms`, or until it closes where `ms` is `undefined`. */
-export function writeCookie (reply: FastifyReply, cookie: CookieSettings, token: string, ms: number | undefined): void {
-  const maxAge = ms === undefined ? undefined : Math.min(Math.max(0, Math.ceil(ms / 1000)), longestMaxAge)
-  reply.header('set-cookie', setCookie(cookie, token, maxAge))
+const isBearer = /^bearer(?:[ \t]|$)/i
+
+/** Returns the token of an Authorization header. @throws ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID @see RFC 6750 §2.1 */
+export function readBearer (header: string | undefined): string {
+  if (header === undefined || !isBearer.test(header)) throw missingAccessToken('no Bearer token')
+  const token = findBearer(header)
+  if (token === undefined) throw invalidAccessToken('a malformed Authorization header')
+  return token
 }
 
-/** Takes the refresh token away from the browser. */
-export function clearCookie (reply: FastifyReply, cookie: CookieSettings): void {
-  reply.header('set-cookie', setCookie({ ...cookie, attributes: { ...cookie.attributes, expires: new Date(0) } }, '', 0))
+function findBearer (header: string | undefined): string | undefined {
+  if (header === undefined || !isBearer.test(header)) return undefined
+  const token = header.slice('bearer'.length).trim()
+  return token === '' || token.includes(' ') || token.includes('\t') ? undefined : token
 }

@@ -1,17 +1,41 @@
-import type { FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
 import { CrossOriginRequestError, refuse } from '../errors'
 
+/** Returns whether pages of an origin may call the plugin's routes. */
+export type IsTrusted = (origin: string) => boolean
+
+/** What the check uses of a request. `host` as Fastify's `trustProxy` has it. */
+interface Sent {
+  headers: IncomingHttpHeaders
+  host: string
+}
+
+/** Creates the test for `trustedOrigins`. A pattern must match the whole origin. */
+export function createIsTrusted (trustedOrigins: ReadonlyArray<string | RegExp>): IsTrusted {
+  const names = new Set(trustedOrigins.filter((origin) => typeof origin === 'string'))
+  const patterns = trustedOrigins.filter((origin) => origin instanceof RegExp)
+    .map(({ source, flags }) => new RegExp(`^(?:${source})$`, flags.replace(/[gy]/g, '')))
+  return (origin) => names.has(origin) || patterns.some((pattern) => pattern.test(origin))
+}
+
 /**
- * Refuses requests that a page of a foreign origin makes. A client that is no browser sends neither header, and passes.
- * @throws CROSS_ORIGIN_REQUEST @see Fetch Metadata Request Headers §2.1, RFC 6454 §7
+ * Returns whether a page of a foreign origin makes this request. A client that is no browser sends neither header: it is not.
+ * @see Fetch Metadata Request Headers §2.1, RFC 6454 §7
  */
-export function checkOrigin (request: FastifyRequest, trustedOrigins: ReadonlySet<string>): void {
-  const { origin, 'sec-fetch-site': site } = request.headers
-  if (origin !== undefined && trustedOrigins.has(origin)) return
-  const foreign = site !== undefined
+export function isForeign ({ headers, host }: Sent, isTrusted: IsTrusted): boolean {
+  const { origin, 'sec-fetch-site': site } = headers
+  if (origin !== undefined && isTrusted(origin)) return false
+  return site !== undefined
     ? site !== 'same-origin' && site !== 'none'
-    : origin !== undefined && !isOwn(origin, request.host)
-  if (foreign) throw refuse(CrossOriginRequestError, `from ${site ?? origin}`)
+    : origin !== undefined && !isOwn(origin, host)
+}
+
+/** Refuses requests that a page of a foreign origin makes. @throws CROSS_ORIGIN_REQUEST */
+export function checkOrigin (sent: Sent, isTrusted: IsTrusted): void {
+  if (!isForeign(sent, isTrusted)) return
+  const { origin, 'sec-fetch-site': site } = sent.headers
+  const from = origin === undefined ? `a page that is ${site}` : `a page of ${origin.slice(0, 100)}`
+  throw refuse(CrossOriginRequestError, `from ${from}, to ${sent.host}; trustedOrigins names the origins that may`)
 }
 
 // The host is read in the origin's scheme, so that a default port counts as the same whether it is named or not.

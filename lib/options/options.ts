@@ -1,10 +1,10 @@
 import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { CookieOptions } from '../http/cookie-settings'
-import type { Duration } from './duration'
-import type { Secret } from '../tokens/keys'
 import type { Claims, Session, Transport } from '../session/session'
-import type { RedisClient } from '../store/redis/redis'
+import type { RedisClient } from '../store/redis/client'
 import type { Store } from '../store/store'
+import type { Secret } from '../tokens/keys'
+import type { Duration } from './duration'
 
 /** A spent refresh token that came back. */
 export interface Reuse {
@@ -14,38 +14,89 @@ export interface Reuse {
   generation: number
   /** How many generations old the token was. */
   distance: number
+  /** How long ago the session's current refresh token was handed out, in ms. */
   msSinceRotation: number
+  /** Where the routes of this registration are. */
+  prefix: string
 }
 
-/** What the `claims` hook may answer: new claims, with or without `sub`; `null` ends the session. */
+/** What the `claims` hook may return: new claims, with or without `sub`; `null` ends the session. */
 export type NewClaims = Omit<Claims, 'sub'> & { sub?: string }
-export type ClaimsHook = (session: Session, request: FastifyRequest) => NewClaims | null | Promise<NewClaims | null>
+/** Returns the claims of a session before a rotation is written. A repeat calls it not: it writes nothing. */
+export type ClaimsHook =
+  (session: Session, request: FastifyRequest) => NewClaims | null | Promise<NewClaims | null>
+/** Called once for each reuse that is found; whatever it throws changes nothing. */
 export type ReuseHook = (reuse: Reuse, request: FastifyRequest) => void | Promise<void>
 /** Route options that are merged into those of a route of the plugin. */
 export type RouteExtras = Omit<RouteShorthandOptions, 'handler'>
 
-/** The options of the plugin; each default stands in the README. */
+/** Of access tokens. */
+export interface AccessTokenOptions {
+  /** How long one lives. @default '30m' */
+  lifetime?: Duration
+  /** `iss`: set when signing, demanded when verifying. @default none */
+  issuer?: string
+  /** `aud`: set when signing, demanded when verifying. @default none */
+  audience?: string | string[]
+  /** `client_id`, and a fresh `jti`, in each one. @default none @see RFC 9068 §2.2 */
+  clientId?: string
+}
+
+/** Of refresh tokens, and of the sessions that live by them. */
+export interface RefreshTokenOptions {
+  /** How long a session lives from its last refresh. @default '14d' */
+  idleLifetime?: Duration
+  /** How long a session lives from its login; nothing extends it. @default '90d' */
+  absoluteLifetime?: Duration
+  /** How long a spent refresh token is still a repeat, from the issue of its successor; 0: strict. @default '10s' */
+  gracePeriod?: Duration
+  /** When a refresh token counts as spent: when its successor is issued, or when that is used. @default 'issue' */
+  spentOn?: 'issue' | 'use'
+  /** A refresh must bring the session's access token, expired or not. @default false */
+  paired?: boolean
+  /** How refresh tokens may travel; the first is a login's default. @default ['cookie'] */
+  transports?: Transport[]
+  /** Attributes of the cookie. @default HttpOnly, Secure, SameSite=Strict, Path = the scope of the registration */
+  cookie?: CookieOptions
+}
+
+/** The plugin's own routes. */
+export interface RoutesOptions {
+  /** `POST {prefix}/refresh`: `false`, or route options to merge. @default on */
+  refresh?: false | RouteExtras
+  /** `POST {prefix}/logout`: `false`, or route options to merge. @default on */
+  logout?: false | RouteExtras
+  /** `GET {prefix}/jwks.json`, the public keys: `true`, or route options to merge. @default off */
+  jwks?: boolean | RouteExtras
+}
+
+/** The options of the plugin. */
 export interface AuthPluginOptions {
+  /** The key ring, newest first: the first signs, all verify. Required. */
   secret: Secret | readonly Secret[]
+  /** An ioredis-compatible client. @default `fastify.redis`, if @fastify/redis is registered */
   redis?: RedisClient
+  /** Where sessions live, instead of `redis`: `new MemoryStore()`, for one. @default a RedisStore */
   store?: Store
-  accessToken?: { lifetime?: Duration, issuer?: string, audience?: string | string[] }
-  refreshToken?: {
-    idleLifetime?: Duration
-    absoluteLifetime?: Duration
-    gracePeriod?: Duration
-    paired?: boolean
-    transports?: Transport[]
-    cookie?: CookieOptions
-  }
+  accessToken?: AccessTokenOptions
+  refreshToken?: RefreshTokenOptions
+  /** How many sessions a user may have; a login above it ends the oldest. `Infinity`: no limit. @default 50 */
   maxSessions?: number
+  /** Where the plugin's routes are. @default '/auth' */
   prefix?: string
-  routes?: { refresh?: false | RouteExtras, logout?: false | RouteExtras, jwks?: boolean | RouteExtras }
-  trustedOrigins?: string[]
+  /** `false`: an `authenticate` decorator of the application's own is left alone. @default true */
+  decorateAuthenticate?: boolean
+  routes?: RoutesOptions
+  /** Foreign origins whose pages may call the routes; a pattern must match the whole origin. @default [] */
+  trustedOrigins?: Array<string | RegExp>
+  /** The longest that one request may wait for the store; at most 30 s. @default 0.5 */
   storeTimeout?: Duration
+  /** Renews the claims at each rotation. @default the login's claims stay */
   claims?: ClaimsHook
+  /** Called once for each reuse that is found. @default nothing */
   onReuse?: ReuseHook
+  /** `'push'`: every node learns at once of every ended session. @default 'none' */
   revocation?: 'none' | 'push'
-  /** Waits until so many replicas have an ending, `timeout` at the longest (0.1 s). */
+  /** How many replicas must have each ending before it is confirmed, in `timeout` at most (0.1 s). @default none */
   durability?: { replicas: number, timeout?: Duration }
 }

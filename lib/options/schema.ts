@@ -12,11 +12,16 @@ export function deny (path: string, given: string, allowed: string): never {
   throw new InvalidOptionError(`The option ${path} is ${given}; allowed: ${allowed}`)
 }
 
-/** Tells in a few words what was given; not for secrets. */
+/** Describes in a few words what was given; not for secrets. */
 export function describe (given: unknown): string {
   if (typeof given === 'string') return JSON.stringify(given.length > 60 ? given.slice(0, 60) + '…' : given)
-  if (Array.isArray(given)) return `[${given.map(describe).join(', ')}]`
+  if (Array.isArray(given)) return describeList(given)
   return typeof given === 'object' && given !== null ? 'an object' : typeof given === 'function' ? 'a function' : String(given)
+}
+
+function describeList (given: unknown[]): string {
+  const some = given.slice(0, 5).map((member) => Array.isArray(member) ? 'an array' : describe(member))
+  return `[${[...some, ...given.length > 5 ? ['…'] : []].join(', ')}]`
 }
 
 export const isObject = (given: unknown): given is Record<string, unknown> =>

@@ -17,13 +17,13 @@ export type RouteDocs = Record<'refresh' | 'logout' | 'jwks', { config: object }
  * Documents the plugin's routes for @fastify/swagger. This is no Fastify schema, which would validate and serialise, by whichever
  * compilers the application has set: what the routes take and answer stays the same, documented or not.
  */
-export function documentRoutes ({ refreshToken: { transports, paired }, cookie, claims, durability }: Settings): RouteDocs {
+export function documentRoutes ({ refreshToken: { transports, paired }, refreshCookie, claims, durability }: Settings): RouteDocs {
   const byCookie = transports.includes('cookie')
   const byBody = transports.includes('body')
   const text = { type: 'string' }
   const securitySchemes = {
     accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-    ...(byCookie ? { refreshToken: { type: 'apiKey', in: 'cookie', name: cookie.name } } : {})
+    ...(byCookie ? { refreshToken: { type: 'apiKey', in: 'cookie', name: refreshCookie.name } } : {})
   }
   const always = [errors.StoreUnavailableError, ...(byCookie ? [errors.CrossOriginRequestError] : [])]
   const credentials = { ...(byCookie ? { refreshToken: [] } : {}), ...(paired ? { accessToken: [] } : {}) }

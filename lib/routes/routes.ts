@@ -1,37 +1,27 @@
-import createError = require('@fastify/error')
-import type { FastifyInstance } from 'fastify'
-import { describe, isObject } from '../options/schema'
-import { checkOrigin } from '../http/cross-origin'
-import type { Context } from '../services'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ownRoute } from '../actions/authenticate'
 import { createLogout } from '../actions/logout'
-import { documentRoutes, type RouteDocs } from './openapi'
-import type { RouteExtras } from '../options/options'
 import { createRefresh } from '../actions/refresh'
-import { presented } from '../http/credentials'
-
-const InvalidBodyError = createError('FST_ERR_VALIDATION', '%s', 400)
-const UnsupportedMediaTypeError = createError('FST_ERR_CTP_INVALID_MEDIA_TYPE', 'Unsupported Media Type: %s; allowed: application/json, or no body', 415)
+import type { Refusal } from '../errors'
+import { checkOrigin } from '../http/cross-origin'
+import type { RouteExtras } from '../options/options'
+import type { Services } from '../services'
+import { acceptBodies, bodyLimit, readAll } from './bodies'
+import { documentRoutes, type RouteDocs } from './openapi'
+import { checkOriginFirst, judgeForeignFirst } from './origin-first'
+import { writeTokens } from './token-response'
 
 const jwksMaxAge = 300
 
 /** Registers the plugin's own routes, in a scope of their own. */
-export async function registerRoutes (fastify: FastifyInstance, context: Context): Promise<void> {
-  const { settings } = context
+export async function registerRoutes (fastify: FastifyInstance, services: Services): Promise<void> {
+  const { settings } = services
   const { refresh, logout, jwks } = settings.routes
   const docs = documentRoutes(settings)
   await fastify.register(async (scope) => {
-    acceptEmptyBodies(scope)
-    if (refresh !== undefined) scope.post('/refresh', merge(docs.refresh, refresh), createRefresh(context))
-    if (logout !== undefined) {
-      const end = createLogout(context)
-      scope.post('/logout', merge(docs.logout, logout), async (request, reply) => {
-        const { via, texts } = presented(request, settings.refreshToken.transports, settings.cookie)
-        // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
-        if (via === 'cookie' && (texts.length > 0 || request.headers.authorization === undefined)) checkOrigin(request, settings.trustedOrigins)
-        const confirmed = await end(request, reply, { all: readAll(request.body) })
-        return await reply.code(confirmed ? 204 : 202).send()
-      })
-    }
+    acceptBodies(scope)
+    if (refresh !== undefined) registerRefresh(scope, services, merge(docs.refresh, refresh))
+    if (logout !== undefined) registerLogout(scope, services, merge(docs.logout, logout))
     if (jwks !== undefined) {
       const keys = settings.ring.flatMap(({ jwk }) => jwk ?? [])
       scope.get('/jwks.json', merge(docs.jwks, jwks), async (_request, reply) => {
@@ -42,28 +32,45 @@ export async function registerRoutes (fastify: FastifyInstance, context: Context
   }, { prefix: settings.prefix })
 }
 
-const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => ({ ...extras, config: { ...docs.config, ...extras.config } })
+const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras =>
+  ({ bodyLimit, ...extras, config: { ...docs.config, ...extras.config, [ownRoute]: true } as RouteExtras['config'] })
 
-// Real clients name any content type on a POST without a body; Fastify by itself answers them 400 and 415.
-function acceptEmptyBodies (scope: FastifyInstance): void {
-  scope.addHook('onRequest', (request, _reply, done) => {
-    const { 'content-length': length = '0', 'transfer-encoding': coding } = request.raw.headers
-    if (length === '0' && coding === undefined) delete request.raw.headers['content-type']
-    done()
-  })
-  // A body that comes in chunks can be empty too.
-  const parseJson = scope.getDefaultJsonParser('error', 'error')
-  scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
-    const type = request.headers['content-type'] ?? 'none'
-    if (body === '') return done(null, undefined)
-    if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(type)) return done(new UnsupportedMediaTypeError(type))
-    parseJson(request, body as string, done)
+function registerRefresh (scope: FastifyInstance, services: Services, options: RouteExtras): void {
+  const refresh = createRefresh(services)
+  const { readCredentials, refreshCookie } = services
+  scope.post('/refresh', judgeForeignFirst(services, options), async (request, reply) => {
+    const issued = await refuseWithHeaders(request, reply, async () => await refresh(readCredentials(request), request))
+    return writeTokens(reply, issued, refreshCookie)
   })
 }
 
-function readAll (body: unknown): boolean {
-  const all = isObject(body) ? body.all : undefined
-  if (all !== undefined && typeof all !== 'boolean') throw new InvalidBodyError(`body/all is ${describe(all)}; allowed: true or false`)
-  return all === true
+function registerLogout (scope: FastifyInstance, services: Services, options: RouteExtras): void {
+  const logout = createLogout(services)
+  const { isTrusted, readCredentials, refreshCookie } = services
+  scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
+    const credentials = readCredentials(request)
+    const { transport, refreshTokens } = credentials
+    const confirmed = await refuseWithHeaders(request, reply, async () => {
+      // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
+      if (transport === 'cookie' && (refreshTokens.length > 0 || request.headers.authorization === undefined)) {
+        checkOrigin(request, isTrusted)
+      }
+      return await logout(credentials, request, { all: readAll(request.body) })
+    })
+    // Only now: if the store could not be asked, nothing is cleared. A body's session has no cookie.
+    if (transport === 'cookie') refreshCookie.clear(reply)
+    return await reply.code(confirmed ? 204 : 202).send()
+  })
+}
+
+// The headers stand before the error is thrown, so that they outlive whatever error handler the application has.
+async function refuseWithHeaders<T> (request: FastifyRequest, reply: FastifyReply, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    const { code, reason, headers } = error as Refusal
+    if (headers !== undefined) reply.headers(headers)
+    if (reason !== undefined) request.log.info({ code, reason }, 'request refused')
+    throw error
+  }
 }

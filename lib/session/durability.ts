@@ -1,7 +1,7 @@
+import type { Emit } from '../events'
 import { deny, describe, duration, object, type Check } from '../options/schema'
-import { emit } from '../events'
-import { contentOf } from './session'
-import type { Replication, SessionRecord, Store } from '../store/store'
+import type { Ended, Replication, SessionRecord, Store } from '../store/store'
+import { readContent } from './content'
 
 /** How many replicas must have an ending, and how long they may take in ms. */
 export interface DurabilitySettings {
@@ -16,13 +16,22 @@ const read = object({
   timeout: duration(100)
 })
 
-/** Reads the option `durability`; without it nobody is asked. */
-export const readDurability: Check<DurabilitySettings | undefined> = (given, path) => given === undefined ? undefined : read(given, path)
+/** Reads the option `durability`; without it no replica is asked. */
+export const readDurability: Check<DurabilitySettings | undefined> =
+  (given, path) => given === undefined ? undefined : read(given, path)
+
+/** What has ended, or had ended before; then there is no record of it. */
+export interface Unconfirmed {
+  userTag: string
+  /** Empty: no session in particular, whatever of the user was written before. */
+  sid: string
+  record: SessionRecord | undefined
+}
 
 /** Makes sure that endings outlive the server that they were written to. */
 export interface Durability {
-  /** Tells whether enough replicas have what has just ended, of the user with that tag; asked also where nothing had to be ended any more. */
-  confirm: (tag: string, ended: readonly SessionRecord[]) => Promise<boolean>
+  /** Resolves with whether enough replicas have all of these endings, also of those that had ended before. */
+  confirm: (endings: readonly Unconfirmed[]) => Promise<boolean>
   close: () => void
 }
 
@@ -30,24 +39,35 @@ export interface Durability {
 export const noDurability: Durability = { confirm: async () => true, close () {} }
 
 /** Waits for replicas after each ending; what they did not confirm in time is an event `unconfirmed`. */
-export function createDurability (store: Store, { replicas, timeout }: DurabilitySettings): Durability {
+export function createDurability (store: Store, settings: DurabilitySettings, emit: Emit): Durability {
+  const { replicas, timeout } = settings
   const replication = store.replication?.() as Replication
 
-  async function count (tag: string, sids: string[]): Promise<number> {
+  async function count (ended: readonly Ended[]): Promise<number> {
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<number>((resolve) => { timer = setTimeout(resolve, timeout, 0) })
-    const confirmed = replication.confirm(tag, sids, replicas, timeout).catch(() => 0)
+    const confirmed = replication.confirm(ended, replicas, timeout).catch(() => 0)
     return await Promise.race([confirmed, deadline]).finally(() => { clearTimeout(timer) })
   }
 
   return {
-    confirm: async (tag, ended) => {
-      const confirmed = await count(tag, ended.map(({ sid }) => sid))
+    confirm: async (endings) => {
+      const confirmed = await count(byUser(endings))
       if (confirmed >= replicas) return true
-      if (ended.length === 0) emit('unconfirmed', { replicas: confirmed })
-      for (const record of ended) emit('unconfirmed', { sid: record.sid, sub: contentOf(record).sub, generation: record.generation, replicas: confirmed })
+      const known = endings.flatMap(({ record }) => record ?? [])
+      if (known.length === 0) emit('unconfirmed', { replicas: confirmed })
+      for (const record of known) {
+        const { sid, generation } = record
+        emit('unconfirmed', { sid, sub: readContent(record).sub, generation, replicas: confirmed })
+      }
       return false
     },
     close: () => { replication.close() }
   }
+}
+
+function byUser (endings: readonly Unconfirmed[]): Ended[] {
+  const users = new Map<string, string[]>()
+  for (const { userTag, sid } of endings) users.set(userTag, [...users.get(userTag) ?? [], ...sid === '' ? [] : [sid]])
+  return [...users].map(([userTag, sids]) => ({ userTag, sids }))
 }

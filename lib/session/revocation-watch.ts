@@ -1,41 +1,55 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { LRUCache } from 'lru-cache'
-import { emit } from '../events'
-import { tagOf } from './session'
-import type { Ask } from '../store/bounded'
+import type { Emit } from '../events'
+import type { BoundedStore } from '../store/bounded'
+import { userTagOf } from './content'
 
 /** What this node knows of sessions, so that it can refuse the access tokens of those that ended. */
-export interface Watch {
-  /** Whether a session is known to have ended; a promise where the store is asked about one that is not known yet. */
+export interface RevocationWatch {
+  /** Returns whether a session is known to have ended; a promise if the store is asked about one not known yet. */
   hasEnded: (sid: string, sub: string) => boolean | Promise<boolean>
+  /** Returns whether a session is known to have ended, without asking. */
+  isKnownToHaveEnded: (sid: string) => boolean
   ended: (sid: string) => void
-  /** Begins to listen; resolves once it does, or is known to be cut off. */
+  /** Starts to listen; resolves once it does, or is known to be disconnected. */
   open: () => Promise<void>
   close: () => void
 }
 
 /** Knows nothing and costs nothing: the default, under which access tokens live out their lifetime. */
-export const noWatch: Watch = { hasEnded: () => false, ended () {}, async open () {}, close () {} }
+export const noWatch: RevocationWatch = {
+  hasEnded: () => false,
+  isKnownToHaveEnded: () => false,
+  ended () {},
+  async open () {},
+  close () {}
+}
 
 const mostAlive = 100_000
+/** How many ended sessions are forgotten at most for each one that ends, so that no ending pauses the process. */
+const mostForgotten = 4
 
 /**
- * Hears of every session that ends, and remembers it for as long as an access token lives. A session met for the first
- * time, or first again after a gap, is asked about once; while this node is cut off, what it knows to have ended stays
- * refused, and everything else passes. No bound on memory lets an ended session in: what is forgotten is asked about anew.
+ * Listens for every session that ends, and remembers it for as long as an access token lives. It asks the store once about
+ * a session that it meets for the first time, or for the first time after a gap. While this node is disconnected, what it
+ * knows to have ended stays refused, and everything else passes. A bound on memory lets no ended session in: the store is
+ * asked again about what was forgotten.
  * @param lifetime how long an access token lives, in ms
  */
-export function createWatch (ask: Ask, lifetime: number, now: () => number, log: FastifyBaseLogger): Watch {
+export function createWatch (
+  store: BoundedStore, lifetime: number, log: FastifyBaseLogger, emit: Emit
+): RevocationWatch {
   const over = new Map<string, number>()
   const alive = new LRUCache<string, true>({ max: mostAlive })
   const asked = new Map<string, Promise<boolean>>()
-  let state: 'new' | 'listening' | 'cut off' = 'new'
+  let state: 'new' | 'listening' | 'disconnected' = 'new'
   let stop: (() => void) | undefined
 
   const ended = (sid: string): void => {
-    const time = now()
+    const time = store.now()
+    let left = mostForgotten
     for (const [old, until] of over) {
-      if (until > time) break
+      if (until > time || left-- === 0) break
       over.delete(old)
     }
     alive.delete(sid)
@@ -44,14 +58,16 @@ export function createWatch (ask: Ask, lifetime: number, now: () => number, log:
   }
 
   const doubt = (reason: string | undefined): void => {
-    if (state !== 'cut off') log.warn({ reason }, 'cut off from the news of ended sessions: access tokens are not checked for them')
-    state = 'cut off'
+    if (state !== 'disconnected') {
+      log.warn({ reason }, 'disconnected from pub/sub of ended sessions: access tokens are not checked for them')
+    }
+    state = 'disconnected'
     alive.clear()
     asked.clear()
   }
 
   async function find (sid: string, sub: string): Promise<boolean> {
-    const answer = ask((store, within) => store.find(tagOf(sub), sid, within)).then((session) => {
+    const answer = store.find(userTagOf(sub), sid).then((session) => {
       if (session === undefined) ended(sid)
       // An answer from before a gap says nothing about what was missed in it.
       else if (asked.get(sid) === answer) alive.set(sid, true)
@@ -65,13 +81,14 @@ export function createWatch (ask: Ask, lifetime: number, now: () => number, log:
 
   return {
     ended,
+    isKnownToHaveEnded: (sid) => over.has(sid),
     hasEnded: (sid, sub) => {
       if (over.has(sid)) return true
       if (state !== 'listening' || alive.get(sid) === true) return false
       return asked.get(sid) ?? find(sid, sub)
     },
     open: async () => {
-      await ask(async (store) => await new Promise<void>((resolve) => {
+      const listening = store.within(async (store) => await new Promise<void>((resolve) => {
         stop = store.listen?.({
           ended,
           lost: (error) => {
@@ -81,11 +98,12 @@ export function createWatch (ask: Ask, lifetime: number, now: () => number, log:
           },
           listening: () => {
             state = 'listening'
-            log.info('listening for ended sessions')
+            log.info('listening on pub/sub for ended sessions')
             resolve()
           }
         })
-      })).catch((error: { reason?: string }) => doubt(error.reason))
+      }))
+      await listening.catch((error: { reason?: string }) => doubt(error.reason))
     },
     close: () => { stop?.() }
   }

@@ -6,19 +6,33 @@ export type Secret = string | Buffer | { private?: string | Buffer | KeyObject, 
 
 export type Algorithm = 'HS256' | 'EdDSA' | 'ES256' | 'RS256'
 
-/** One key of the ring: what signs and verifies access tokens, and the key derived from it for refresh tokens alone. */
+/** The keys of 32 bytes that are derived from one of the ring, each for one purpose. @see RFC 5869 */
+export interface DerivedKeys {
+  /** Signs refresh tokens. */
+  readonly refreshToken: Buffer
+  /** Seals the tag of the user in them. */
+  readonly userTag: Buffer
+  /** Signs the challenges and proofs of devices (DBSC). */
+  readonly device: Buffer
+  /** Makes the nonces of DPoP. */
+  readonly nonce: Buffer
+}
+
+/** One key of the ring: what signs and verifies access tokens, and the keys derived from it for everything else. */
 export interface Key {
   readonly kid: string
   readonly algorithm: Algorithm
-  /** A secret for HS256, else PEM; no `private` where the key can only verify. */
+  /** A secret for HS256, else PEM; no `private` if the key can only verify. */
   readonly access: Buffer | { private?: string, public: string }
-  /** `undefined` where the private key is not here. */
-  readonly refresh: Buffer | undefined
+  /** `undefined` if the private key is not here. */
+  readonly derived: DerivedKeys | undefined
   /** The public members, for the JWK set. @see RFC 7517 §4 */
   readonly jwk: Record<string, unknown> | undefined
 }
 
 const leastBytes = 32
+// FIPS 186-5 §5.4 asks for it; with an exponent of 1, everybody can sign.
+const leastExponent = 65537n
 const pairs = 'an Ed25519, P-256 or RSA (2048 bits or more) key as PEM or KeyObject'
 
 /** Reads the ring, newest first. @throws INVALID_OPTION with the reason, never with the secret */
@@ -26,7 +40,7 @@ export function readRing (given: unknown): [Key, ...Key[]] {
   const secrets: unknown[] = Array.isArray(given) ? given : [given]
   const [first, ...others] = secrets.map((secret, i) => readKey(secret, Array.isArray(given) ? `secret[${i}]` : 'secret'))
   if (first === undefined) deny('secret', 'an empty array', 'one secret, or several, newest first')
-  if (first.refresh === undefined) deny(Array.isArray(given) ? 'secret[0]' : 'secret', 'a public key alone, first in the ring', 'a private key first: the first one signs')
+  if (first.derived === undefined) deny(Array.isArray(given) ? 'secret[0]' : 'secret', 'a public key alone, first in the ring', 'a private key first: the first one signs')
   const ring: [Key, ...Key[]] = [first, ...others]
   ring.forEach(({ kid }, i) => {
     const twin = ring.findIndex((key) => key.kid === kid)
@@ -44,9 +58,14 @@ function readKey (secret: unknown, path: string): Key {
 }
 
 function readSharedSecret (secret: Buffer, path: string): Key {
-  if (secret.includes('-----BEGIN ')) deny(path, 'a PEM given as a shared secret', '{ private, public } for a key pair')
-  if (secret.length < leastBytes) deny(path, `a secret of ${secret.length} bytes`, `at least ${leastBytes} bytes, best random ones`)
-  return { kid: derive(secret, 'kid', 6).toString('base64url'), algorithm: 'HS256', access: secret, refresh: derive(secret, 'refresh token', 32), jwk: undefined }
+  if (secret.includes('-----BEGIN ')) {
+    deny(path, 'a PEM given as a shared secret', '{ private, public } for a key pair')
+  }
+  if (secret.length < leastBytes) {
+    deny(path, `a secret of ${secret.length} bytes`, `at least ${leastBytes} bytes, best random ones`)
+  }
+  const kid = derive(secret, 'kid', 6).toString('base64url')
+  return { kid, algorithm: 'HS256', access: secret, derived: deriveAll(secret), jwk: undefined }
 }
 
 function readPair ({ private: privatePart, public: publicPart, ...others }: { private?: unknown, public?: unknown }, path: string): Key {
@@ -61,13 +80,13 @@ function readPair ({ private: privatePart, public: publicPart, ...others }: { pr
   const jwk = own.export({ format: 'jwk' })
   const kid = thumbprint(jwk)
   const spki = String(own.export({ format: 'pem', type: 'spki' }))
-  if (privateKey === undefined) return { kid, algorithm, access: { public: spki }, refresh: undefined, jwk: { ...jwk, kid, alg: algorithm, use: 'sig' } }
+  if (privateKey === undefined) return { kid, algorithm, access: { public: spki }, derived: undefined, jwk: { ...jwk, kid, alg: algorithm, use: 'sig' } }
   return {
     kid,
     algorithm,
     access: { private: String(privateKey.export({ format: 'pem', type: 'pkcs8' })), public: spki },
     // The private exponent or scalar, whatever the encoding in which the key was given.
-    refresh: derive(Buffer.from(String(privateKey.export({ format: 'jwk' }).d), 'base64url'), 'refresh token', 32),
+    derived: deriveAll(Buffer.from(String(privateKey.export({ format: 'jwk' }).d), 'base64url')),
     jwk: { ...jwk, kid, alg: algorithm, use: 'sig' }
   }
 }
@@ -88,11 +107,21 @@ function toKey (given: unknown, type: 'private' | 'public', path: string): KeyOb
 const typeOf = (given: unknown): string => `of type ${given === null ? 'null' : typeof given}`
 
 function algorithmOf (key: KeyObject, path: string): Algorithm {
-  const { namedCurve, modulusLength = 0 } = { ...key.asymmetricKeyDetails }
+  const { namedCurve, modulusLength = 0, publicExponent = leastExponent } = { ...key.asymmetricKeyDetails }
+  if (publicExponent < leastExponent) deny(path, `an RSA key with the public exponent ${publicExponent}`, `an exponent of ${leastExponent} or more`)
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA'
   if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256'
   if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'RS256'
   return deny(path, `a key of type ${key.asymmetricKeyType}${namedCurve === undefined ? '' : ` on ${namedCurve}`}${modulusLength > 0 ? ` of ${modulusLength} bits` : ''}`, pairs)
+}
+
+function deriveAll (secret: Buffer): DerivedKeys {
+  return {
+    refreshToken: derive(secret, 'refresh token', 32),
+    userTag: derive(secret, 'user tag', 32),
+    device: derive(secret, 'device', 32),
+    nonce: derive(secret, 'nonce', 32)
+  }
 }
 
 /** Derives a key for one purpose. @see RFC 5869 */

@@ -1,8 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
-import type { Hs256 } from './hs256'
-import type { Signers } from './signers'
+import type { HandedOut, SessionRecord } from '../store/store'
 import type { Transport } from '../session/session'
-import type { SessionRecord } from '../store/store'
+import type { Seal } from './seal'
+import type { RefreshKey, Ring } from './signers'
 
 /** What a refresh token says: nothing about the user. */
 export interface RefreshToken {
@@ -10,49 +10,70 @@ export interface RefreshToken {
   readonly key: string
   /** The public id of the session, which follows from its key. */
   readonly sid: string
-  /** The routing tag of the session's user. */
-  readonly tag: string
-  readonly gen: number
-  readonly via: Transport
-  /** When it ends, in seconds, by the store's clock. */
+  /** The tag of the session's user, which leads to the hash slot of their sessions; sealed in the token. */
+  readonly userTag: string
+  readonly generation: number
+  /** When it was handed out, in ms since the session's creation. */
+  readonly handedOutAt: number
+  readonly transport: Transport
+  /** When it ends, in seconds since the epoch, by the store's clock. */
   readonly exp: number
+  /** The idle lifetime of this session, in ms; `undefined`: the plugin's. */
+  readonly idleLifetime: number | undefined
+  /** The thumbprint of the DPoP key that it is bound to; `undefined`: none. @see RFC 9449 §5 */
+  readonly jkt: string | undefined
+  /** The thumbprint of the device's key (DBSC) that it is bound to; `undefined`: none. */
+  readonly boundTo: string | undefined
 }
 
+/** What all refresh tokens of a session have in common. */
+export type Lineage = Pick<RefreshToken, 'key' | 'userTag' | 'transport' | 'idleLifetime' | 'jkt'>
+
 export interface RefreshTokens {
-  /** The token of the session's present generation: the same text however often, and wherever, it is made. */
-  sign: (token: Pick<RefreshToken, 'key' | 'tag' | 'via'>, record: SessionRecord) => string
-  /** What an authentic token says, expired or not; `undefined` for any other text. */
-  recognise: (text: string) => RefreshToken | undefined
-  /** Three characters that tell which key signs now. */
+  /** Signs a refresh token: the same text however often, and on whichever node, it is signed. */
+  sign: (lineage: Lineage, record: SessionRecord, next: HandedOut) => string
+  /** Returns what an authentic token says, expired or not; `undefined` for any other text. */
+  verify: (text: string) => RefreshToken | undefined
+  /** Three characters that say which key signs now. */
   readonly signer: string
 }
 
-/** The longest text that is looked at; no cookie can be longer. */
+/** The longest text that is looked at, in characters; no cookie can be longer. */
 export const longestRefreshToken = 4096
 
-/** A new session's secret key. */
+/** Creates a new session's secret key. */
 export const createSessionKey = (): string => randomBytes(16).toString('base64url')
 
-/** The public id of the session with that key. */
+/** Returns the public id of the session with that key. */
 export function sidOf (key: string): string {
   return hash('sha256', `fastify-jwt-sessions session ${key}`, 'base64url').slice(0, 22)
 }
 
-/** Signs and recognises refresh tokens. */
-export function createRefreshTokens (signers: Signers<Hs256>): RefreshTokens {
-  const hint = (kid: string) => kid.slice(0, 3)
+/** Creates what signs and verifies refresh tokens. */
+export function createRefreshTokens (keys: Ring<RefreshKey>): RefreshTokens {
+  const hint = (kid: string): string => kid.slice(0, 3)
   return {
-    signer: hint(signers[0].kid),
-    sign: ({ key, tag, via }, { generation, expiresAt, signer }) => {
+    signer: hint(keys[0].kid),
+    sign: ({ key, userTag, transport, idleLifetime, jkt }, record, { generation, at }) => {
       // While a ring changes, nodes differ in which key is the first: the one that rotated has decided.
-      const { sign } = signers.find(({ kid }) => hint(kid) === signer) ?? signers[0]
-      return sign({ key, tag, gen: generation, via, exp: Math.ceil(expiresAt / 1000) })
+      const { hs256, seal } = keys.find(({ kid }) => hint(kid) === record.signer) ?? keys[0]
+      return hs256.sign({
+        key,
+        tag: seal.apply(userTag, key),
+        gen: generation,
+        at,
+        via: transport,
+        exp: Math.ceil(record.expiresAt / 1000),
+        idle: idleLifetime,
+        cnf: jkt === undefined ? undefined : { jkt },
+        bound: record.boundTo
+      })
     },
-    recognise: (text) => {
+    verify: (text) => {
       if (text.length > longestRefreshToken) return undefined
-      for (const { verify } of signers) {
-        const token = read(verify(text))
-        if (token !== undefined) return token
+      for (const { hs256, seal } of keys) {
+        const said = hs256.verify(text)
+        if (said !== undefined) return read(said as Record<string, unknown>, seal)
       }
       return undefined
     }
@@ -60,10 +81,22 @@ export function createRefreshTokens (signers: Signers<Hs256>): RefreshTokens {
 }
 
 const isInteger = (given: unknown): given is number => Number.isSafeInteger(given)
+const isTransport = (given: unknown): given is Transport => given === 'cookie' || given === 'body'
 
-function read (said: unknown): RefreshToken | undefined {
-  const { key, tag, gen, via, exp } = (said ?? {}) as Record<string, unknown>
-  return typeof key === 'string' && typeof tag === 'string' && isInteger(gen) && (via === 'cookie' || via === 'body') && isInteger(exp)
-    ? { key, sid: sidOf(key), tag, gen, via, exp }
-    : undefined
+function read (said: Record<string, unknown>, seal: Seal): RefreshToken | undefined {
+  const { key, tag, gen, at, via, exp, idle, cnf, bound } = said
+  if (typeof key !== 'string' || typeof tag !== 'string' || !isTransport(via)) return undefined
+  if (!isInteger(gen) || !isInteger(at) || !isInteger(exp)) return undefined
+  return {
+    key,
+    sid: sidOf(key),
+    userTag: seal.apply(tag, key),
+    generation: gen,
+    handedOutAt: at,
+    transport: via,
+    exp,
+    idleLifetime: idle as number | undefined,
+    jkt: (cnf as { jkt?: string } | undefined)?.jkt,
+    boundTo: bound as string | undefined
+  }
 }

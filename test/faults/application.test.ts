@@ -39,7 +39,7 @@ t.test('an application is killed between script and answer: the client repeats',
   const { token } = user
   proxy.replies = 'hold'
   const { answered } = proxy
-  const lost = t.rejects(doomed.send('POST', '/auth/refresh', { cookie: `__Secure-refresh_token=${token}` }))
+  const lost = t.rejects(doomed.send('POST', '/auth/refresh', { cookie: `__Host-refresh_token=${token}` }))
   await until('the script to have run', () => proxy.answered > answered)
   doomed.child.kill('SIGKILL')
   await lost
@@ -79,7 +79,7 @@ t.test('a client goes away before its answer: a repeat brings what it missed', a
   proxy.replies = 'hold'
   const { answered } = proxy
   const abort = new AbortController()
-  const aborted = t.rejects(fetch(`${origin}/auth/refresh`, { method: 'POST', headers: { cookie: `__Secure-refresh_token=${user.token}` }, signal: abort.signal }))
+  const aborted = t.rejects(fetch(`${origin}/auth/refresh`, { method: 'POST', headers: { cookie: `__Host-refresh_token=${user.token}` }, signal: abort.signal }))
   await until('the script to have run', () => proxy.answered > answered)
   abort.abort()
   await aborted

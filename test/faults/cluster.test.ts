@@ -1,3 +1,4 @@
+// @ts-nocheck
 import { Cluster as Cluster5 } from 'ioredis5'
 import t from 'tap'
 import { RedisStore } from '../../lib/index'

@@ -9,7 +9,7 @@ import { into, User } from './user'
 
 interface Try { method: string, path: string, headers: Record<string, string>, body: string | undefined }
 
-const cookieName = '__Secure-refresh_token'
+const cookieName = '__Host-refresh_token'
 // Requests that once did what they must not, and shapes that once were thought of; each is tried first.
 const corpus = JSON.parse(readFileSync(join(__dirname, 'corpus.json'), 'utf8')) as Try[]
 

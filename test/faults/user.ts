@@ -14,7 +14,7 @@ export interface Answer {
 /** How a request reaches an application. */
 export type Send = (method: 'GET' | 'POST', path: string, headers: Record<string, string>) => Promise<Answer>
 
-const cookieName = '__Secure-refresh_token'
+const cookieName = '__Host-refresh_token'
 
 function answer (status: number, headers: Record<string, unknown>, cookies: string[], text: string): Answer {
   const body = text.startsWith('{') ? JSON.parse(text) : {}

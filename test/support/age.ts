@@ -1,13 +1,16 @@
 import type { Redis } from 'ioredis'
 
-// Every record and every TTL is made older, as if that much time had passed on the server.
+// Every session and every TTL is made older, as if that much time had passed on the server. All other times are since the
+// session's creation.
 const lua = `
 local ms = tonumber(ARGV[1])
 for _, key in ipairs(redis.call('KEYS', '*')) do
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    local generation, createdAt, rest = struct.unpack('>I4I6', all[i + 1])
-    redis.call('HSET', key, all[i], struct.pack('>I4I6', generation, createdAt - ms) .. string.sub(all[i + 1], rest))
+  if redis.call('TYPE', key).ok == 'hash' then
+    local all = redis.call('HGETALL', key)
+    for i = 1, #all, 2 do
+      local head, createdAt, rest = struct.unpack('>I4I6', all[i + 1])
+      redis.call('HSET', key, all[i], struct.pack('>I4I6', head, createdAt - ms) .. string.sub(all[i + 1], rest))
+    end
   end
   redis.call('PEXPIREAT', key, redis.call('PEXPIRETIME', key) - ms)
 end`

@@ -1,11 +1,12 @@
-import type { Credential } from './proof-cookie'
+import type { CookieSettings } from '../../http/cookie-settings'
+import type { Codec } from '../../http/cookies'
 
 /** What a browser is told about a bound session. @see https://w3c.github.io/webappsec-dbsc/ */
 export interface Instructions {
   session_identifier: string
   refresh_url: string
   scope: { include_site: false, scope_specification: { type: string, path: string }[] }
-  credentials: Credential[]
+  credentials: { type: 'cookie', name: string, attributes: string }[]
   allowed_refresh_initiators?: string[]
 }
 
@@ -21,8 +22,13 @@ export interface Routes {
  * else is in scope. `initiators` are the foreign hosts whose pages refresh.
  */
 export function createInstructions (
-  { device, refresh }: Routes, credential: Credential, initiators: readonly string[]
+  { device, refresh }: Routes, proof: CookieSettings, initiators: readonly string[], codec: Codec
 ): (identifier: string) => Instructions {
+  // Attributes that do not name a cookie, or a Max-Age, make browsers refuse the session silently.
+  const { path, httpOnly, secure, sameSite } = proof.attributes
+  const { name } = proof
+  const cookie = codec.serializeCookie(name, '', { path, httpOnly, secure, sameSite })
+  const [, ...attributes] = cookie.split('; ')
   const constant = {
     refresh_url: device,
     scope: {
@@ -30,7 +36,7 @@ export function createInstructions (
       // The last one that matches decides.
       scope_specification: [{ type: 'exclude', path: '/' }, { type: 'include', path: refresh }]
     },
-    credentials: [credential],
+    credentials: [{ type: 'cookie' as const, name, attributes: attributes.join('; ') }],
     ...(initiators.length > 0 ? { allowed_refresh_initiators: [...initiators] } : {})
   }
   return (identifier) => ({ session_identifier: identifier, ...constant })
