@@ -1,12 +1,15 @@
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import { complaint, find } from '../requirements.cjs'
 
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** Launches the browser that the system has, or the one that `CHROMIUM` names; answers a function that makes profiles. */
+/** Launches the browser that the system has, or the one that `CHROMIUM` names; returns a function that creates profiles. @throws a sentence that says what to install */
 export function launch (t: Teardown) {
-  const launched = chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: flags })
+  const executablePath = find('chromium')
+  if (executablePath === undefined) throw new Error(complaint('chromium'))
+  const launched = chromium.launch({ executablePath, args: flags })
   t.teardown(async () => await (await launched).close())
   return async (t: Teardown): Promise<BrowserContext> => {
     const context = await (await launched).newContext()

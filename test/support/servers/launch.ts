@@ -2,9 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-/** The server under test: `redis-server`, or what `REDIS_SERVER` names (a valkey-server speaks the same protocol). */
-export const executable = process.env['REDIS_SERVER'] ?? 'redis-server'
+import { complaint, find } from '../requirements.cjs'
 
 const running = new Set<ChildProcess>()
 const folders = new Set<string>()
@@ -31,12 +29,18 @@ export function temporaryFolder (): string {
   return folder
 }
 
-/** Starts the server's executable with these arguments; `folder` is where it may write. */
+/**
+ * Starts the server under test with these arguments: `redis-server`, or what `REDIS_SERVER` names (a valkey-server speaks the same protocol).
+ * `folder` is where it may write. @throws a sentence that says what to install
+ */
 export function launch (folder: string, args: string[]): Launched {
-  const command = [executable, ...args]
-  // The exit listener above does not run where this process is killed: there the kernel sees to it.
-  if (process.platform === 'linux') command.unshift('setpriv', '--pdeathsig', 'KILL')
-  const child = spawn(command[0] ?? executable, command.slice(1), { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const server = find('redis-server')
+  if (server === undefined) throw new Error(complaint('redis-server'))
+  const options = { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  // The exit listener above does not run if this process is killed: then the kernel sees to it.
+  const child = process.platform === 'linux'
+    ? spawn('setpriv', ['--pdeathsig', 'KILL', server, ...args], options)
+    : spawn(server, args, options)
   let log = ''
   let failure: Error | undefined
   running.add(child)

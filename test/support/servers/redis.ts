@@ -48,11 +48,13 @@ export class RedisServer {
     rmSync(this.path, { force: true })
     this.#process = launch(this.folder, ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.path,
       '--dir', this.folder, '--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.args])
-    const probe = new Redis({ path: this.path, lazyConnect: true, retryStrategy: () => 5, maxRetriesPerRequest: null })
+    // Every ping settles, so that the end of the process and the deadline are noticed.
+    const probe = new Redis({ path: this.path, lazyConnect: true, retryStrategy: () => 5, maxRetriesPerRequest: 0, commandTimeout: 1000 })
     probe.on('error', () => {})
     try {
       // A server with a password or one that is still loading answers too: with an error.
-      await until(() => `redis-server to answer: ${this.log}`, () => probe.ping().catch((error: Error) => /^NOAUTH|^WRONGPASS/.test(error.message)))
+      await until(() => `redis-server to answer: ${this.log}`, async () => await probe.ping().catch((error: Error) => !this.alive || /^NOAUTH|^WRONGPASS/.test(error.message)))
+      if (!this.alive) throw new Error(`redis-server ended at once: ${this.log}`)
     } finally {
       probe.disconnect()
     }
