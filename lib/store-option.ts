@@ -1,5 +1,5 @@
 import { deny, isObject, type Check } from './options/schema'
-import { isRedisClient, type RedisClient } from './store/redis/client'
+import { checkRedisClient, isRedisClient, type RedisClient } from './store/redis/client'
 import { RedisStore } from './store/redis/redis'
 import type { Store } from './store/store'
 
@@ -7,15 +7,15 @@ const steps = ['now', 'create', 'find', 'list', 'rotate', 'update', 'end', 'endA
 const isStore = (given: unknown): given is Store =>
   isObject(given) && steps.every((name) => typeof given[name] === 'function')
 
+const readRedis: Check<RedisClient | undefined> = (given, path) =>
+  given === undefined ? undefined : checkRedisClient(given, path)
+
 // A URL given by mistake may hold a password: only the type of what was given is said.
-const client = <T>(test: (given: unknown) => given is T, allowed: string): Check<T | undefined> =>
-  (given, path) => given === undefined || test(given) ? given : deny(path, `of type ${typeof given}`, allowed)
+const readStore: Check<Store | undefined> = (given, path) =>
+  given === undefined || isStore(given) ? given : deny(path, `of type ${typeof given}`, 'a Store, such as new MemoryStore()')
 
 /** Reads the two options that say where sessions live. */
-export const readStoreOption = {
-  redis: client(isRedisClient, 'an ioredis-compatible Redis or Cluster'),
-  store: client(isStore, 'a Store, such as new MemoryStore()')
-}
+export const readStoreOption = { redis: readRedis, store: readStore }
 
 /** Returns where sessions live: what was given, or the client of @fastify/redis. @throws INVALID_OPTION */
 export function chooseStore (

@@ -126,7 +126,8 @@ t.test('the key ring', async (t) => {
     const login = await before.login()
     const first = toClient(await after.refresh(login))
     const repeat = toClient(await before.refresh(login))
-    t.same(peek(repeat.refreshToken), peek(first.refreshToken))
+    // The tag is sealed by the key that signs.
+    t.same({ ...peek(repeat.refreshToken), tag: '' }, { ...peek(first.refreshToken), tag: '' })
     t.equal(toClient(await after.refresh(repeat)).refreshToken, toClient(await after.refresh(first)).refreshToken)
   })
 

@@ -19,6 +19,11 @@ async function register (options: unknown): Promise<Error | undefined> {
   }
 }
 
+/** Has every member that RedisStore uses, and does nothing. */
+const clientOfAllMembers = () => Object.assign(Object.fromEntries([
+  'evalsha', 'eval', 'evalshaBuffer', 'evalBuffer', 'script', 'info', 'publish', 'connect', 'duplicate', 'on'
+].map((name) => [name, () => {}])), { status: 'wait' })
+
 t.test('a wrong option is named, with what was given and what is allowed', async (t) => {
   const wrong: Array<[object, RegExp]> = [
     [{ secrets: 'x' }, /option secrets is unknown; allowed: secret, redis, store/],
@@ -41,7 +46,7 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ refreshToken: { transports: ['header'] } }, /refreshToken\.transports is \["header"\]/],
     [{ refreshToken: { cookie: { maxAge: 1 } } }, /refreshToken\.cookie\.maxAge is unknown/],
     [{ refreshToken: { cookie: { name: 'a b' } } }, /refreshToken\.cookie\.name is "a b"/],
-    [{ refreshToken: { cookie: { name: '__Host-x' } } }, /cookie\.name is "__Host-x"; allowed: the prefix __Host- only with/],
+    [{ refreshToken: { cookie: { name: '__Host-x', path: '/auth' } } }, /cookie\.name is "__Host-x"; allowed: the prefix __Host- only with/],
     [{ refreshToken: { cookie: { name: '__Host-x', path: '/', domain: 'a.b' } } }, /__Host-/],
     [{ refreshToken: { cookie: { name: '__Secure-x', secure: false } } }, /__Secure-/],
     [{ refreshToken: { cookie: { path: 'auth' } } }, /refreshToken\.cookie\.path is "auth"/],
@@ -62,7 +67,7 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ onReuse: 'log' }, /onReuse is "log"/],
     [{ revocation: true }, /revocation is true; allowed: 'none' or 'push'/],
     [{ store: {} }, /store is of type object; allowed: a Store/],
-    [{ store, redis: { evalsha () {} } }, /store is given beside redis/],
+    [{ store, redis: clientOfAllMembers() }, /store is given beside redis/],
     [{ store: undefined, redis: 'redis://:password@localhost' }, /^(?!.*password).*redis is of type string/],
     [{ store: 'redis://:password@localhost' }, /^(?!.*password).*store is of type string/],
     [{ store: undefined }, /store is missing.*register @fastify\/redis first, pass redis.*or pass store/],

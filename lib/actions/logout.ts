@@ -26,7 +26,7 @@ const most = 4
 
 /** Creates what `reply.logout` and `POST {prefix}/logout` do; both resolve with whether the replicas have confirmed it. */
 export function createLogout (services: Services) {
-  const { accessTokens, store, endings } = services
+  const { accessTokens, endings, settings, store } = services
   const verifyLiving = createVerifyLiving(services)
 
   /** Ends the sessions that a request names, or all of their users'. @throws STORE_UNAVAILABLE, or why `all` is refused */
@@ -61,6 +61,10 @@ export function createLogout (services: Services) {
       return await endAllOf(userTagOf(sub), sid)
     }
     const byRefresh = await endAllByRefreshToken(credentials, request)
+    if (settings.refreshToken.paired) {
+      if (Array.isArray(byRefresh)) return byRefresh
+      throw byRefresh
+    }
     const over = Array.isArray(byRefresh) ? byRefresh : []
     const byAccess = await endAllByAccessToken(credentials, over)
     if (Array.isArray(byAccess)) return [...over, ...byAccess]
@@ -71,7 +75,7 @@ export function createLogout (services: Services) {
   async function endAllByRefreshToken (credentials: Credentials, request: FastifyRequest): Promise<Ending[] | Refusal> {
     let refusal: Refusal = refuse(RefreshTokenMissingError, 'no refresh token')
     try {
-      if (services.settings.refreshToken.paired && credentials.accessToken !== undefined) {
+      if (settings.refreshToken.paired && credentials.accessToken !== undefined) {
         await verifyLiving(credentials.accessToken)
       }
       for (const token of findCandidates(services, credentials, request)) {
@@ -92,7 +96,6 @@ export function createLogout (services: Services) {
 
   async function endAllByAccessToken ({ accessToken }: Credentials, over: Ending[]): Promise<Ending[] | Refusal> {
     try {
-      if (services.settings.refreshToken.paired) return revokedSession('paired: a refresh token is needed as well')
       const { sub, sid } = await verifyLiving(accessToken ?? '')
       const userTag = userTagOf(sub)
       if (over.some((ending) => ending.userTag === userTag)) return []

@@ -1,4 +1,4 @@
-import { deny, describe } from '../../options/schema'
+import { deny } from '../../options/schema'
 import { createTimeout } from '../timeout'
 
 type Argument = string | number | Buffer
@@ -43,7 +43,8 @@ export const isRedisClient = (given: unknown): given is RedisClient => lacks(giv
 export function checkRedisClient (given: unknown, path: string): RedisClient {
   const lacking = lacks(given)
   if (lacking === undefined) return given as RedisClient
-  return deny(path, lacking === '' ? describe(given) : `a client without ${lacking}`, allowed)
+  // A URL given by mistake may hold a password: only the type of what was given is said.
+  return deny(path, lacking === '' ? `of type ${typeof given}` : `a client without ${lacking}`, allowed)
 }
 
 // `undefined`: nothing.
