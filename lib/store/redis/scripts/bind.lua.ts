@@ -12,8 +12,9 @@ import { start } from './start.lua'
 export const bind = `${start}
 local sid = ARGV[2]
 ${readSession}
+if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 if flags < 128 then
-  packed = pack('>B', flags + 128) .. sub(packed, 2, 28) .. ARGV[3] .. sub(packed, 29)
+  packed = pack('>B', flags + 128) .. string.sub(packed, 2, 28) .. ARGV[3] .. string.sub(packed, 29)
   call('HSET', key, sid, packed)
 end
 return pack('${reply}', ${outcome.done}, now, 0, 0, packed)

@@ -1,5 +1,5 @@
 import { outcome, reply, session } from './record'
-import { keptUntil, readSessions } from './session.lua'
+import { findKept, readSessions } from './session.lua'
 import { start } from './start.lua'
 
 /**
@@ -19,9 +19,10 @@ end
 
 local flags, generation, createdAt, refreshed = 0, 1, now, 0
 local deadline = tonumber(ARGV[6])
-local expires = min(tonumber(ARGV[5]), deadline)
+local expires = math.min(tonumber(ARGV[5]), deadline)
 local packed = pack('${session}c3c0', flags, generation, createdAt, refreshed, expires, deadline, ARGV[3], ARGV[4])
-local needed = createdAt + ${keptUntil}
+${findKept}
+local needed = createdAt + kept
 
 local excess = tonumber(ARGV[7]) > 0 and #sessions + 1 - ARGV[7] or 0
 for _, s in ipairs(sessions) do
@@ -34,13 +35,14 @@ for _, s in ipairs(sessions) do
     answer[#answer + 1] = s
   else
     local _, _, createdAt, refreshed, expires, deadline = unpack('${session}', s[2])
-    needed = max(needed, createdAt + ${keptUntil})
+    ${findKept}
+    needed = math.max(needed, createdAt + kept)
   end
 end
 
 -- The session and its TTL come or fail together, and before anything is ended for it.
 call('HSET', key, ARGV[2], packed)
-local kept = redis.pcall('PEXPIREAT', key, needed)
+local kept = redis.pcall('PEXPIREAT', key, math.ceil(needed))
 if kept ~= 1 then
   call('HDEL', key, ARGV[2])
   return kept

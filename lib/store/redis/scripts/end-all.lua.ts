@@ -17,6 +17,7 @@ export const endAll = (channel: string): string => `${start}
 local sid = ARGV[3]
 if sid ~= '' then
   ${readSession}
+  if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
   if ARGV[4] then
     local presented, handedOutAt, grace, use = ARGV[4] + 0, ARGV[5] + 0, ARGV[7] + 0, ARGV[8] == 'use'
     local proofs = ARGV[6] ~= '' and ARGV[6]

@@ -12,6 +12,7 @@ import { start } from './start.lua'
 export const end = (channel: string): string => `${start}
 local sid = ARGV[2]
 ${readSession}
+if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 call('HDEL', key, sid)
 redis.pcall('PUBLISH', ${channel}, sid)
 return pack('${reply}', ${outcome.done}, now, 0, 0, packed)

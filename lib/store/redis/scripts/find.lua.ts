@@ -12,5 +12,6 @@ import { start } from './start.lua'
 export const find = `${start}
 local sid = ARGV[2]
 ${readSession}
+if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
 `

@@ -1,5 +1,5 @@
 import { lastGeneration, mark, outcome, reply, session } from './record'
-import { keptUntil, readSession } from './session.lua'
+import { findKept, readSession } from './session.lua'
 import { start } from './start.lua'
 import { judge } from './verdict.lua'
 
@@ -23,74 +23,82 @@ if #signer > 3 then
   contents = string.find(signer, 'c', 4, true) and 3
   proven = string.find(signer, 'p', 4, true) and (contents and 4 or 3)
   columns = 3 + (contents and 1 or 0) + (proven and 1 or 0)
-  signer = sub(signer, 1, 3)
+  signer = string.sub(signer, 1, 3)
 end
+if #KEYS > 1 then call = redis.pcall end
 
-local function rotate(key, first)
-  local sid, presented, handedOutAt = ARGV[first], ARGV[first + 1] + 0, ARGV[first + 2] + 0
+local replies, first = {}, 5
+for i, key in ipairs(KEYS) do
+  local sid, presented, handedOutAt = ARGV[first], ARGV[first + 1] + 0, ARGV[first + 2]
   local content = contents and ARGV[first + contents] or ''
   local proofs = proven and ARGV[first + proven] ~= '' and ARGV[first + proven]
+  first = first + columns
   ${readSession}
-  ${judge}
-  if verdict == ${outcome.reused} or presented >= ${lastGeneration} and verdict <= ${outcome.offered} then
-    call('HDEL', key, sid)
-    redis.pcall('PUBLISH', ${channel}, sid)
-    if verdict <= ${outcome.offered} then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
-    return pack('${reply}', verdict, now, -ahead, since, packed)
-  end
-  if verdict == ${outcome.unproven} then return pack('${reply}', verdict, now, math.abs(ahead), since, packed) end
+  replies[i] = false
+  if not packed then
+    replies[i] = pack('${reply}', ${outcome.unknown}, now, 0, 0, '')
+  elseif flags then
+    ${judge}
+    local distance, failed = ahead < 0 and -ahead or ahead, verdict < 0
+    local goesOn = verdict == ${outcome.rotated} or verdict == ${outcome.offered}
+    if goesOn and presented >= ${lastGeneration} then goesOn, verdict = false, ${outcome.unknown} end
 
-  -- What becomes of the flags, and of what stands behind the signer.
-  local bytes = sub(packed, 29)
-  if boundTo ~= '' and flags < 128 then
-    flags, bytes = flags + 128, boundTo .. bytes
-  end
-  local repeats = flags % 64
-  if verdict == ${outcome.repeated} then
-    if repeats < 32 then flags = flags + 32 + (repeats < 31 and 1 or 0) end
-    local changed = pack('>B', flags) .. sub(packed, 2, 28) .. bytes
-    if changed ~= packed then call('HSET', key, sid, changed) end
-    return pack('${reply}', verdict, now, -ahead, since, changed)
-  end
-  if content ~= '' then bytes = boundTo .. sub(content, 2) end
-
-  local kept = ${keptUntil}
-  local distance = math.abs(ahead)
-  if verdict == ${outcome.rotated} then
-    if not use and flags % 128 >= 64 then distance = max(distance - 1, 0) end
-    local spent = use and presented - 1 or presented
-    local spentAt = spent == generation and refreshed or handedOutAt
-    if max(age - spentAt, 0) < 1.125 * grace then
-      local eighth = grace / 8
-      local name = key .. ':' .. sid
-      local marks = call('GET', name) or ''
-      local marked, at
-      if #marks > 8 then marked, at = unpack('${mark}', marks, #marks - 7) end
-      if marked ~= generation - 1 then
-        marks = pack('${mark}', generation - 1, 0)
-      elseif math.floor(at / eighth) == math.floor(spentAt / eighth) then
-        marks, spentAt = sub(marks, 1, -9), max(at, spentAt)
+    if goesOn then
+      local bytes = content == '' and string.sub(packed, 29) or boundTo .. string.sub(content, 2)
+      if flags < 128 and boundTo ~= '' then
+        flags = flags + 128
+        if content == '' then bytes = boundTo .. bytes end
       end
-      marks = sub(marks, -72) .. pack('${mark}', spent, spentAt)
-      call('SET', name, marks, 'PXAT', now + ceil(1.125 * grace))
+      ${findKept}
+      local before = kept
+      if verdict == ${outcome.rotated} then
+        if distance > 0 and not use and flags % 128 >= 64 then distance = distance - 1 end
+        local spent, spentAt = use and presented - 1 or presented, refreshed
+        if spent ~= generation then spentAt = handedOutAt + 0 end
+        if grace > 0 and age - spentAt < 1.125 * grace then
+          local name, eighth = key .. ':' .. sid, grace / 8
+          local marks, marked, at = call('GET', name)
+          if type(marks) ~= 'string' then marks = '' end
+          if #marks > 8 then marked, at = unpack('${mark}', marks, #marks - 7) end
+          if marked ~= generation - 1 then
+            marks = pack('${mark}', generation - 1, 0)
+          elseif math.floor(at / eighth) == math.floor(spentAt / eighth) then
+            marks, spentAt = string.sub(marks, 1, -9), math.max(at, spentAt)
+          end
+          marks = string.sub(marks, -72) .. pack('${mark}', spent, spentAt)
+          failed = call('SET', name, marks, 'PXAT', now + math.ceil(1.125 * grace)).err ~= nil
+        end
+        generation, refreshed = spent + 1, use and handedOutAt + 0 or age
+      end
+      if flags > 0 or use then
+        local repeats = flags % 64
+        if verdict == ${outcome.rotated} then repeats = repeats >= 32 and repeats - 32 or 0 end
+        flags = (flags >= 128 and 128 or 0) + (use and 64 or 0) + repeats
+      end
+      expires = age + idle
+      if expires > deadline then expires = deadline end
+      packed = pack('${session}c3c0', flags, generation, createdAt, refreshed, expires, deadline, signer, bytes)
+      ${findKept}
+      if kept > before then
+        failed = failed or type(call('PEXPIREAT', key, math.ceil(createdAt + kept), 'GT')) ~= 'number'
+      end
+      -- Last, so that nothing is rotated if anything fails.
+      failed = failed or call('HSET', key, sid, packed) ~= 0
+    elseif verdict == ${outcome.repeated} then
+      -- The first repeat of a generation counts, and a binding that was lost is written again.
+      local repeats, head, bytes = flags % 64, flags, string.sub(packed, 29)
+      if repeats < 32 then head = head + 32 + (repeats < 31 and 1 or 0) end
+      if flags < 128 and boundTo ~= '' then head, bytes = head + 128, boundTo .. bytes end
+      if head ~= flags then
+        packed = pack('>B', head) .. string.sub(packed, 2, 28) .. bytes
+        failed = call('HSET', key, sid, packed) ~= 0
+      end
+    elseif verdict == ${outcome.reused} or verdict == ${outcome.unknown} then
+      failed = call('HDEL', key, sid) ~= 1
+      redis.pcall('PUBLISH', ${channel}, sid)
     end
-    flags = flags - repeats + (repeats >= 32 and repeats - 32 or 0)
-    generation, refreshed = spent + 1, use and handedOutAt or age
+    if not failed then replies[i] = pack('${reply}', verdict, now, distance, since, packed) end
   end
-  flags = flags - flags % 128 + flags % 64 + (use and 64 or 0)
-  expires = min(age + idle, deadline)
-  packed = pack('${session}c3c0', flags, generation, createdAt, refreshed, expires, deadline, signer, bytes)
-  local needed = ${keptUntil}
-  if needed > kept then call('PEXPIREAT', key, createdAt + needed, 'GT') end
-  call('HSET', key, sid, packed)
-  return pack('${reply}', verdict, now, distance, since, packed)
-end
-
-if #KEYS == 1 then return { rotate(key, 5) } end
-local replies = {}
-for i, each in ipairs(KEYS) do
-  local done, reply = pcall(rotate, each, 5 + (i - 1) * columns)
-  replies[i] = done and reply
 end
 return replies
 `

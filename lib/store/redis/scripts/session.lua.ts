@@ -1,21 +1,23 @@
-import { garbage, outcome, reply, session } from './record'
+import { garbage, session } from './record'
 
 /**
  * Reads the session `sid` of the hash `key`: its bytes as `packed`, its members as locals, all times but createdAt since
- * createdAt. Returns `unknown` if it does not live. What is no session is removed.
+ * createdAt. `packed` is false if no such session lives. What is no session is removed.
  */
 export const readSession = `
 local packed = call('HGET', key, sid)
-if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 local flags, generation, createdAt, refreshed, expires, deadline
-if #packed >= 28 then
+if packed and #packed >= 28 then
   flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
 end
 if not flags or ${garbage} then
-  call('HDEL', key, sid)
-  return pack('${reply}', ${outcome.unknown}, now, 0, 0, '')
+  if type(packed) == 'string' then
+    call('HDEL', key, sid)
+    packed = false
+  end
+elseif createdAt + expires <= now then
+  packed = false
 end
-if createdAt + expires <= now then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 `
 
 /**
@@ -46,8 +48,12 @@ end)
 `
 
 /**
- * An expression: until when the key is kept for a session, since createdAt: its end, rounded up by at most a sixteenth of
- * its idle lifetime, and never past its deadline. So most rotations leave the TTL alone, and are one command for replicas
- * and the append-only file. The key of every stored session is kept until then: change this only with the layout.
+ * Finds out as `kept` until when the key is kept for a session, since createdAt: its end, rounded up by at most a
+ * sixteenth of its idle lifetime, and never past its deadline. So most rotations leave the TTL alone, and are one command
+ * for replicas and the append-only file. The key of every stored session is kept until then: change this only with the
+ * layout. If the clock has stepped back, `refreshed` can be past `expires`.
  */
-export const keptUntil = 'min(expires + -expires % ceil(max(expires - refreshed, 1) / 16), deadline)'
+export const findKept = `
+local kept = expires + -expires % ((expires - refreshed) / 16)
+if not (kept >= expires) then kept = expires elseif kept > deadline then kept = deadline end
+`

@@ -5,8 +5,7 @@ import { outcome, reply } from './record'
  * since the epoch by the server's clock, at which it may take effect; after that it returns `late` and does nothing.
  */
 export const start = `
-local call, pack, unpack, sub = redis.call, struct.pack, struct.unpack, string.sub
-local max, min, ceil = math.max, math.min, math.ceil
+local call, pack, unpack = redis.call, struct.pack, struct.unpack
 local key = KEYS[1]
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
