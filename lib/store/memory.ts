@@ -1,13 +1,6 @@
-import type { Creation, EndedAll, EndingAll, HandedOut, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
-import { addMark, judge, lastGeneration, type History } from './verdict'
+import { judge, present, type Kept } from './presentation'
+import type { Creation, EndedAll, EndingAll, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
 
-/** A session as it is kept. */
-interface Kept {
-  readonly record: SessionRecord
-  readonly history: History
-}
-
-const noHistory: History = { marks: [], repeated: false, streak: 0, offered: false }
 const byAge = (a: SessionRecord, b: SessionRecord) => a.createdAt - b.createdAt || (a.sid < b.sid ? -1 : 1)
 
 /** Keeps sessions in this process's memory, for development and tests: they end with the process. */
@@ -35,7 +28,7 @@ export class MemoryStore implements Store {
     const excess = others.slice(0, Math.max(0, others.length + 1 - maxSessions))
     const ended = living.filter((session) => session.sid === replaces || excess.includes(session))
     for (const { sid } of ended) this.#remove(userTag, sid)
-    this.#put(userTag, { record: session, history: noHistory })
+    this.#put(userTag, { record: session, marks: [], repeated: false, streak: 0, offered: false })
     return { session, ended }
   }
 
@@ -48,41 +41,12 @@ export class MemoryStore implements Store {
   }
 
   async rotate (userTag: string, rotation: Rotation): Promise<Outcome> {
-    const kept = this.#get(userTag, rotation.sid)
-    if (kept === undefined) return { outcome: 'unknown' }
-    const { record: session, history } = kept
-    const { generation, signer, content = session.content, idleLifetime, spentOn, handedOutAt } = rotation
-    const now = this.now()
-    const age = now - session.createdAt
-    const outcome = judge(session, history, rotation, age)
-    const msSinceRotation = now - session.refreshedAt
-    const distance = Math.abs(generation - session.generation)
-    const verdict = { session, distance, msSinceRotation, streak: 0 }
-    if (outcome === 'reused') this.#remove(userTag, rotation.sid)
-    if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
-    const bound = { ...session, boundTo: session.boundTo ?? rotation.boundTo }
-    if (bound.boundTo === undefined) delete bound.boundTo
-    if (outcome === 'repeated') {
-      const streak = history.repeated ? history.streak : Math.min(history.streak + 1, 31)
-      this.#put(userTag, { record: bound, history: { ...history, repeated: true, streak } })
-      const next = { generation: session.generation, at: session.refreshedAt - session.createdAt }
-      return { outcome, ...verdict, session: bound, streak, next }
-    }
-    if (generation >= lastGeneration) {
-      this.#remove(userTag, rotation.sid)
-      return { outcome: 'unknown' }
-    }
-    const changed = { ...bound, signer, content, expiresAt: Math.min(now + idleLifetime, session.deadline) }
-    const offer = { generation: generation + 1, at: age }
-    if (outcome === 'offered') {
-      this.#put(userTag, { record: changed, history: { ...history, offered: true } })
-      return { outcome, ...verdict, session: changed, next: offer }
-    }
-    const current: HandedOut = spentOn === 'use' ? { generation, at: handedOutAt } : offer
-    const rotated = { ...changed, generation: current.generation, refreshedAt: session.createdAt + current.at }
-    this.#put(userTag, { record: rotated, history: follow(kept, current.generation - 1, rotation, age) })
-    const expected = spentOn === 'issue' && history.offered ? Math.max(distance - 1, 0) : distance
-    return { outcome, ...verdict, session: rotated, distance: expected, next: offer }
+    const before = this.#get(userTag, rotation.sid)
+    if (before === undefined) return { outcome: 'unknown' }
+    const { outcome, kept } = present(before, rotation, this.now())
+    if (kept === undefined) this.#remove(userTag, rotation.sid)
+    else this.#put(userTag, kept)
+    return outcome
   }
 
   async update (userTag: string, { sid, from, to }: { sid: string, from: string, to: string }) {
@@ -101,15 +65,9 @@ export class MemoryStore implements Store {
     if (witness !== undefined) {
       const kept = this.#get(userTag, witness.sid)
       if (kept === undefined) return { outcome: 'unknown' }
-      if ('generation' in witness) {
-        const { record: session, history } = kept
-        const now = this.now()
-        const outcome = judge(session, history, witness, now - session.createdAt)
-        const distance = Math.abs(witness.generation - session.generation)
-        const verdict = { session, distance, msSinceRotation: now - session.refreshedAt, streak: 0 }
-        if (outcome === 'reused') this.#remove(userTag, witness.sid)
-        if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
-      }
+      const found = 'generation' in witness ? judge(kept, witness, this.now()) : undefined
+      if (found?.outcome === 'reused') this.#remove(userTag, witness.sid)
+      if (found?.outcome === 'reused' || found?.outcome === 'unproven') return { ...found, outcome: found.outcome }
     }
     const ended = this.#living(userTag).filter(({ sid }) => sid !== except)
     for (const { sid } of ended) this.#remove(userTag, sid)
@@ -139,10 +97,10 @@ export class MemoryStore implements Store {
     return records.filter(({ expiresAt }) => expiresAt > now).sort(byAge)
   }
 
-  #change (userTag: string, { record, history }: Kept, change: Partial<SessionRecord>): SessionRecord {
-    const changed = { ...record, ...change }
-    this.#put(userTag, { record: changed, history })
-    return changed
+  #change (userTag: string, kept: Kept, change: Partial<SessionRecord>): SessionRecord {
+    const record = { ...kept.record, ...change }
+    this.#put(userTag, { ...kept, record })
+    return record
   }
 
   // The user touched last stands last, so that #sweep meets the longest untouched ones first.
@@ -166,18 +124,5 @@ export class MemoryStore implements Store {
       if (looks-- === 0 || [...sessions.values()].some(({ record }) => record.expiresAt > now)) return
       this.#users.delete(userTag)
     }
-  }
-}
-
-// The history of a session when the generation `spent` is followed by the next.
-function follow ({ record, history }: Kept, spent: number, rotation: Rotation, age: number): History {
-  const { gracePeriod, handedOutAt, spentOn } = rotation
-  const at = spent === record.generation ? record.refreshedAt - record.createdAt : handedOutAt
-  const burst = Math.max(age - at, 0) < 1.125 * gracePeriod
-  return {
-    marks: burst ? addMark(history.marks, record.generation, { generation: spent, at }, gracePeriod) : history.marks,
-    repeated: false,
-    streak: history.repeated ? history.streak : 0,
-    offered: spentOn === 'use'
   }
 }

@@ -22,8 +22,8 @@ export function toArguments (rotations: [Rotation, ...Rotation[]]): Argument[] {
   // A column costs each rotation an argument: it is there only if one of them needs it.
   const withContent = rotations.some(({ content }) => content !== undefined)
   const withProofs = proofs.some((each) => each !== '')
-  const letters = (spentOn === 'use' ? 'u' : '') + (withContent ? 'c' : '') + (withProofs ? 'p' : '')
-  const args: Argument[] = [signer + letters, idleLifetime, gracePeriod]
+  const digit = (spentOn === 'use' ? 1 : 0) + (withContent ? 2 : 0) + (withProofs ? 4 : 0)
+  const args: Argument[] = [digit === 0 ? signer : `${signer}${digit}`, idleLifetime, gracePeriod]
   for (const [i, { sid, generation, handedOutAt, content }] of rotations.entries()) {
     args.push(sid, generation, handedOutAt)
     if (withContent) args.push(content === undefined ? '' : `=${content}`)

@@ -8,8 +8,8 @@ import { judge } from './verdict.lua'
  * one after another. If there are several, one that fails keeps none of the others back, and can be sent again to learn why.
  *
  * KEYS: of each token the hash of its user.
- * ARGV: notAfter; signer, and behind its 3 characters `u` if tokens are spent on use, `c` and `p` if there are such columns;
- *   idle lifetime in ms; grace period in ms;
+ * ARGV: notAfter; signer, and behind its 3 characters a digit, unless it is 0: 1 if tokens are spent on use, plus 2 if there
+ *   is a column c, plus 4 if there is a column p; idle lifetime in ms; grace period in ms;
  *   of each token: sid; its generation; when it was handed out, in ms since the session's creation;
  *   column c: '=' and the new content, or '' to keep it; column p: proofs (see verdict), or ''.
  * Returns { of each token: rotated, offered, repeated, reused or unproven, and the session; or unknown; nil if it failed },
@@ -19,11 +19,10 @@ export const rotate = (channel: string): string => `${start}
 local signer, idle, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local use, contents, proven, columns = false, false, false, 3
 if #signer > 3 then
-  use = string.find(signer, 'u', 4, true)
-  contents = string.find(signer, 'c', 4, true) and 3
-  proven = string.find(signer, 'p', 4, true) and (contents and 4 or 3)
-  columns = 3 + (contents and 1 or 0) + (proven and 1 or 0)
-  signer = string.sub(signer, 1, 3)
+  local digit = string.byte(signer, 4) - 48
+  use = digit % 2 == 1
+  if digit % 4 >= 2 then contents, columns = columns, columns + 1 end
+  if digit >= 4 then proven, columns = columns, columns + 1 end
 end
 if #KEYS > 1 then call = redis.pcall end
 
@@ -44,10 +43,10 @@ for i, key in ipairs(KEYS) do
     if goesOn and presented >= ${lastGeneration} then goesOn, verdict = false, ${outcome.unknown} end
 
     if goesOn then
-      local bytes = content == '' and string.sub(packed, 29) or boundTo .. string.sub(content, 2)
-      if flags < 128 and boundTo ~= '' then
-        flags = flags + 128
-        if content == '' then bytes = boundTo .. bytes end
+      local bytes = content == '' and string.sub(packed, 29) or string.sub(content, 2)
+      if boundTo ~= '' then
+        if content ~= '' or flags < 128 then bytes = boundTo .. bytes end
+        if flags < 128 then flags = flags + 128 end
       end
       ${findKept}
       local before = kept
