@@ -25,6 +25,8 @@ export interface RedisClient {
   readonly stream?: Corkable
   /** The nodes of a Cluster. */
   nodes?: (role: 'all' | 'master') => ClusterNode[]
+  /** The nodes of a Cluster that have a slot, its master first. */
+  readonly slots?: readonly string[][]
 }
 
 /** What is used of a node of a Cluster. */

@@ -3,7 +3,7 @@ import type { Creation, EndedAll, EndingAll, Listener, Rotation, Store } from '.
 import { checkRedisClient, type RedisClient } from './client'
 import { Coalescer } from './coalesce'
 import { toOutcome, toProofs } from './presentation'
-import { createReplication } from './replication'
+import { RedisReplication } from './replication'
 import { toRecord, toReply, toThumbprint } from './scripts/record'
 import { createScripts, type Script, type Scripts } from './scripts/scripts'
 import { inTime, Sender, type Argument } from './send'
@@ -107,7 +107,7 @@ export class RedisStore implements Store {
   }
 
   replication () {
-    return createReplication(this.#client, (userTag) => this.#keyOf(userTag))
+    return new RedisReplication(this.#client, (userTag) => this.#keyOf(userTag))
   }
 
   async #meet (): Promise<string[]> {
