@@ -8,6 +8,9 @@ import { loseResponse, removable, stunts, tellUser } from './stunts.mjs'
 
 const { REDIS_URL, PORT = '3000', ACCESS_TOKEN_LIFETIME = '20s' } = process.env
 const { AUTH_SECRET = 'a secret for a demo, and for nothing else' } = process.env
+// What the environment makes wrong is said in a sentence; anything else is a bug of the demo.
+process.once('uncaughtException', ({ code, message, stack }) => stop(code ? message : stack))
+
 const passwords = { ada: 'lovelace', grace: 'hopper' }
 
 const app = Fastify({ logger: { level: 'warn' } })
@@ -69,14 +72,16 @@ console.log(`http://localhost:${app.server.address().port}\nSessions are ${where
 
 /** Connects to the Redis at a URL, or ends the process with a sentence. */
 async function connect (url) {
-  const redis = new Redis(url, { lazyConnect: true, connectTimeout: 2000 })
-  let reason
+  const redis = new Redis(url, { lazyConnect: true })
+  let reason = 'not within 3 s'
   redis.on('error', ({ message }) => { reason = message })
-  await redis.connect().catch(({ message }) => {
+  const deadline = setTimeout(() => redis.disconnect(), 3000)
+  await redis.connect().catch(() => {
     const place = url.replace(/\/\/[^/]*@/, '//') // without the password
-    stop(`REDIS_URL names ${place}, and no Redis answers there (${reason ?? message}). ` +
+    stop(`REDIS_URL names ${place}, and no Redis answers there (${reason}). ` +
       'Start one, or leave REDIS_URL out: sessions are in memory then.')
   })
+  clearTimeout(deadline)
   app.addHook('onClose', () => redis.disconnect())
   return redis
 }
