@@ -7,6 +7,8 @@ import { checkOrigin } from '../http/cross-origin'
 import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
 import { acceptBodies, bodyLimit, readAll } from './bodies'
+import { answerForms } from './form-errors'
+import { isForm, readGrant, readRevocation } from './forms'
 import { documentRoutes, type RouteDocs } from './openapi'
 import { checkOriginFirst, judgeForeignFirst } from './origin-first'
 import { writeTokens } from './token-response'
@@ -18,10 +20,12 @@ export async function registerRoutes (fastify: FastifyInstance, services: Servic
   const { settings } = services
   const { refresh, logout, jwks } = settings.routes
   const docs = documentRoutes(settings)
+  const forms = settings.refreshToken.transports.includes('body')
+  const dialects = (options: RouteExtras): RouteExtras => forms ? answerForms(options) : options
   await fastify.register(async (scope) => {
-    acceptBodies(scope)
-    if (refresh !== undefined) registerRefresh(scope, services, merge(docs.refresh, refresh))
-    if (logout !== undefined) registerLogout(scope, services, merge(docs.logout, logout))
+    acceptBodies(scope, { forms })
+    if (refresh !== undefined) registerRefresh(scope, services, dialects(merge(docs.refresh, refresh)))
+    if (logout !== undefined) registerLogout(scope, services, dialects(merge(docs.logout, logout)))
     if (jwks !== undefined) {
       const keys = settings.ring.flatMap(({ jwk }) => jwk ?? [])
       scope.get('/jwks.json', merge(docs.jwks, jwks), async (_request, reply) => {
@@ -39,7 +43,10 @@ function registerRefresh (scope: FastifyInstance, services: Services, options: R
   const refresh = createRefresh(services)
   const { readCredentials, refreshCookie } = services
   scope.post('/refresh', judgeForeignFirst(services, options), async (request, reply) => {
-    const issued = await refuseWithHeaders(request, reply, async () => await refresh(readCredentials(request), request))
+    const issued = await refuseWithHeaders(request, reply, async () => {
+      const credentials = isForm(request) ? readGrant(request, readCredentials) : readCredentials(request)
+      return await refresh(credentials, request)
+    })
     return writeTokens(reply, issued, refreshCookie)
   })
 }
@@ -48,18 +55,19 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
   const logout = createLogout(services)
   const { isTrusted, readCredentials, refreshCookie } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
-    const credentials = readCredentials(request)
+    const form = isForm(request)
+    const credentials = form ? readRevocation(request, readCredentials) : readCredentials(request)
     const { transport, refreshTokens } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
       // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
       if (transport === 'cookie' && (refreshTokens.length > 0 || request.headers.authorization === undefined)) {
         checkOrigin(request, isTrusted)
       }
-      return await logout(credentials, request, { all: readAll(request.body) })
+      return await logout(credentials, request, { all: !form && readAll(request.body) })
     })
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no cookie.
     if (transport === 'cookie') refreshCookie.clear(reply)
-    return await reply.code(confirmed ? 204 : 202).send()
+    return await reply.code(confirmed ? form ? 200 : 204 : 202).send()
   })
 }
 
