@@ -11,6 +11,8 @@ export interface SessionEvent {
   distance?: number
   /** With `repeat`: in how many generations running, this one included, a repeat came. */
   streak?: number
+  /** With `unproven`: whether the browser is asked to repeat its request with a proof. */
+  redirected?: boolean
   /** How many replicas had confirmed an ending. */
   replicas?: number
   error?: Error

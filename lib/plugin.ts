@@ -4,6 +4,7 @@ import { createAuthenticate, guardOf, replyOf } from './actions/authenticate'
 import { createLogin } from './actions/login'
 import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
+import { createDeviceBinding } from './binding/dbsc/binding'
 import type { Refusal } from './errors'
 import { createEmit } from './events'
 import { carryHeaders } from './http/challenge'
@@ -54,13 +55,18 @@ async function createServices (fastify: FastifyInstance, settings: Settings): Pr
     durability.close()
   })
   // @fastify/jwt and @fastify/cookie in a scope where they meet no other instance.
-  let prepared: Pick<Services, 'accessTokens' | 'readCredentials' | 'refreshCookie'> | undefined
+  let prepared: Pick<Services, 'accessTokens' | 'readCredentials' | 'refreshCookie' | 'deviceBinding'> | undefined
   await fastify.register(async (scope) => {
-    const refreshCookie = createCookie(await prepareCookies(scope), settings.refreshCookie)
+    const codec = await prepareCookies(scope)
+    const refreshCookie = createCookie(codec, settings.refreshCookie)
+    const deviceBinding = refreshToken.bindings.includes('dbsc')
+      ? createDeviceBinding(settings, codec)
+      : undefined
     prepared = {
       accessTokens: createAccessTokens(await prepareSigners(scope, ring, accessToken), accessToken),
-      readCredentials: createReadCredentials(refreshToken.transports, refreshCookie),
-      refreshCookie
+      readCredentials: createReadCredentials(refreshToken.transports, refreshCookie, deviceBinding?.proofCookie),
+      refreshCookie,
+      deviceBinding
     }
   })
   return {
@@ -96,7 +102,9 @@ function decorate (fastify: FastifyInstance, services: Services): void {
   })
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
     try {
-      return writeTokens(this, await login(claims, options, this.request), refreshCookie)
+      const { registration, ...issued } = await login(claims, options, this.request)
+      if (registration !== undefined) this.header('secure-session-registration', registration)
+      return writeTokens(this, issued, refreshCookie)
     } catch (error) {
       carryHeaders(this.raw, error as Refusal)
       throw error

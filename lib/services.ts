@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { DeviceBinding } from './binding/dbsc/binding'
 import type { Emit } from './events'
 import type { Cookie } from './http/cookies'
 import type { ReadCredentials } from './http/credentials'
@@ -21,6 +22,8 @@ export interface Services {
   readonly readCredentials: ReadCredentials
   readonly refreshCookie: Cookie
   readonly isTrusted: IsTrusted
+  /** `undefined`: no login is bound by DBSC. */
+  readonly deviceBinding: DeviceBinding | undefined
   readonly emit: Emit
   readonly log: FastifyBaseLogger
 }

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
+import { checkBindings, readBindings } from './binding-option'
+import { initiatorsOf } from './binding/dbsc/instructions'
 import { readCookieSettings, type CookieOptions, type CookieSettings } from './http/cookie-settings'
 import { createIsTrusted, type IsTrusted } from './http/cross-origin'
-import type { AuthPluginOptions, ClaimsHook, ReuseHook, RouteExtras } from './options/options'
+import type { AuthPluginOptions, Binding, ClaimsHook, ReuseHook, RouteExtras } from './options/options'
 import {
   deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value, type Check
 } from './options/schema'
@@ -28,6 +30,7 @@ export interface Settings {
     spentOn: 'issue' | 'use'
     paired: boolean
     transports: [Transport, ...Transport[]]
+    bindings: readonly Binding[]
   }
   refreshCookie: CookieSettings
   maxSessions: number
@@ -36,8 +39,10 @@ export interface Settings {
   /** Where the routes are, in all. */
   path: string
   decorateAuthenticate: boolean
-  routes: Record<'refresh' | 'logout' | 'jwks', RouteExtras | undefined>
+  routes: Record<'refresh' | 'logout' | 'jwks' | 'device', RouteExtras | undefined>
   isTrusted: IsTrusted
+  /** The hosts of `trustedOrigins` that browsers are told of, for DBSC. */
+  initiators: readonly string[]
   storeTimeout: number
   claims: ClaimsHook | undefined
   onReuse: ReuseHook | undefined
@@ -91,6 +96,7 @@ const read = object({
     spentOn: value(isSpentOn, "'issue' or 'use'", 'issue'),
     paired: value(isBoolean, 'true or false', false),
     transports: value(isTransports, "'cookie', 'body' or both, in an array", ['cookie'] as [Transport]),
+    bindings: readBindings,
     cookie: (given) => given as CookieOptions | undefined
   }),
   maxSessions: value(isLimit, 'an integer of 1 or more, or Infinity', 50),
@@ -99,7 +105,8 @@ const read = object({
   routes: object({
     refresh: value(isExtras, 'false or route options', true),
     logout: value(isExtras, 'false or route options', true),
-    jwks: value(isExtras, 'true or route options', false)
+    jwks: value(isExtras, 'true or route options', false),
+    device: value(isObject as (given: unknown) => given is RouteExtras, 'route options', undefined)
   }),
   trustedOrigins: value(isListOf(isOrigin), "an array of origins such as 'https://app.example.com', or patterns", []),
   storeTimeout: readStoreTimeout,
@@ -125,18 +132,28 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
   }
   const scope = fastify.prefix.replace(/\/$/, '')
   const own = prefix.replace(/\/$/, '')
-  return {
-    ...rest,
-    ring: secret,
+  const settings = {
     store: chooseStore(store, redis, (fastify as FastifyInstance & { redis?: unknown }).redis),
     refreshToken: { ...others, idleLifetime },
     refreshCookie: readCookieSettings(cookie, {
       option: 'refreshToken.cookie', noun: 'refresh_token', path: scope || '/', sameSite: 'strict'
     }),
-    prefix: own,
     path: scope + own,
-    routes: { refresh: extras(routes.refresh), logout: extras(routes.logout), jwks: extras(routes.jwks) },
+    routes: {
+      refresh: extras(routes.refresh),
+      logout: extras(routes.logout),
+      jwks: extras(routes.jwks),
+      device: routes.device
+    }
+  }
+  checkBindings(others.bindings, { ...settings, transports: others.transports })
+  return {
+    ...rest,
+    ...settings,
+    ring: secret,
+    prefix: own,
     isTrusted: createIsTrusted(trustedOrigins),
+    initiators: initiatorsOf(trustedOrigins),
     push: readRevocation(revocation, store),
     durability: checkDurability(rest.durability, store),
     warnings: lifetimeWarnings(lifetime, idleLifetime)

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import fastifyCookie from '@fastify/cookie'
 import fc from 'fast-check'
 import Fastify from 'fastify'
 import { CompactSign, exportJWK, generateKeyPair } from 'jose'
@@ -19,9 +18,6 @@ import { prepareCookies } from '../lib/http/cookies'
 import { createHs256 } from '../lib/tokens/hs256'
 import { minute, peek, second } from './support/app'
 import { Device } from './support/dbsc/device'
-
-// Its functions work once it has been registered, as the plugin does.
-t.before(async () => { await Fastify().register(fastifyCookie) })
 
 const secretNamed = (kid: string) => ({ kid, secret: Buffer.from(kid.repeat(32)) })
 const secrets: DeviceSecrets = [secretNamed('a')]

@@ -45,12 +45,18 @@ interface Checked {
   replace: boolean
 }
 
+/** What a login issues. */
+export interface LoggedIn extends Issued {
+  /** `Secure-Session-Registration`: the offer to bind the session; `undefined`: none. */
+  readonly registration: string | undefined
+}
+
 /** Creates what `reply.login` and `fastify.sessions.open` do. */
 export function createLogin (services: Services) {
   const { settings, refreshTokens, store, endings, emit } = services
 
   /** Opens a session for `claims.sub`. @throws INVALID_LOGIN, STORE_UNAVAILABLE */
-  return async function login (claims: unknown, options: unknown = {}, request?: FastifyRequest): Promise<Issued> {
+  return async function login (claims: unknown, options: unknown = {}, request?: FastifyRequest): Promise<LoggedIn> {
     const { content, replace, ...lifetimes } = check(services, claims, options)
     checkSize(services, content, invalid)
     const key = createSessionKey()
@@ -72,8 +78,15 @@ export function createLogin (services: Services) {
     if (old !== undefined && old.userTag !== userTag) over.push(...await endOther(services, old))
     await endings.conclude(over)
     const lineage = { key, userTag, transport: content.transport, idleLifetime: lifetimes.idleLifetime, jkt: undefined }
-    return issue(services, session, content, lineage, { generation: 1, at: 0 })
+    const issued = issue(services, session, content, lineage, { generation: 1, at: 0 })
+    return { ...issued, registration: request && offerBinding(services, issued, content) }
   }
+}
+
+// A session that is bound by DPoP is bound already.
+function offerBinding ({ deviceBinding, store }: Services, { sid }: Issued, { transport, dpop }: Content) {
+  if (transport !== 'cookie' || dpop) return undefined
+  return deviceBinding?.protocol.offer(sid, store.now())
 }
 
 // The session of another user, which this login's cookie overwrites. The login stands, whatever becomes of it.

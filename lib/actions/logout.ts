@@ -7,7 +7,8 @@ import type { Ending } from '../session/endings'
 import type { Services } from '../services'
 import type { SessionRecord } from '../store/store'
 import { findAuthentic, findCandidates, newestOfEach } from './refresh-candidates'
-import { concludeReuse, presentationOf, refuseUnknown, refuseUnproven } from './presentation'
+import { concludeReuse, presentationOf, refuseUnknown } from './presentation'
+import { refuseUnproven } from './unproven'
 import { createVerifyLiving } from './verify-living'
 
 /** What a logout may say. */
@@ -80,12 +81,14 @@ export function createLogout (services: Services) {
       }
       for (const token of findCandidates(services, credentials, request)) {
         const { userTag, sid } = token
-        const outcome = await store.endAll(userTag, { witness: presentationOf(services, token) })
+        const outcome = await store.endAll(userTag, { witness: presentationOf(services, token, credentials) })
         if (outcome.outcome === 'done') {
           return toEndings(outcome.ended, userTag, sid)
         }
         if (outcome.outcome === 'reused') throw await concludeReuse(services, outcome, token, request)
-        refusal = outcome.outcome === 'unproven' ? refuseUnproven(services, outcome) : refuseUnknown(services, token)
+        refusal = outcome.outcome === 'unproven'
+          ? refuseUnproven(services, outcome)
+          : refuseUnknown(services, token)
       }
     } catch (error) {
       if ((error as Refusal).statusCode !== 401 || (error as Refusal).code === 'REFRESH_TOKEN_REUSED') throw error

@@ -1,19 +1,22 @@
 import type { FastifyRequest } from 'fastify'
 import {
-  RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenReusedError, RefreshTokenUnprovenError, refuse,
-  type Refusal
+  RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenReusedError, refuse, type Refusal
 } from '../errors'
+import type { Credentials } from '../http/credentials'
 import { readContent, userTagOf } from '../session/content'
-import { aboutSession } from '../session/endings'
 import type { Services } from '../services'
 import type { Presentation, SessionRecord, Verdict } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
+import { provenKey } from './unproven'
 
 /** Returns what the store is told of a refresh token, to judge it. */
-export function presentationOf ({ settings }: Services, token: RefreshToken): Presentation {
+export function presentationOf (
+  services: Services, token: RefreshToken, credentials: Credentials
+): Presentation {
   const { sid, generation, handedOutAt, boundTo } = token
-  const { gracePeriod, spentOn } = settings.refreshToken
-  return { sid, generation, handedOutAt, spentOn, gracePeriod, boundTo, proof: undefined }
+  const { gracePeriod, spentOn } = services.settings.refreshToken
+  const proof = provenKey(services, token, credentials)
+  return { sid, generation, handedOutAt, spentOn, gracePeriod, boundTo, proof }
 }
 
 /** Returns whether a record is of the user whom the token's sealed tag names: another one was not put there by the plugin. */
@@ -25,14 +28,6 @@ export function refuseUnknown ({ store }: Services, { exp }: RefreshToken): Refu
   // exp is the session's end, rounded up to a second: in that last second the store knows better.
   const expired = (exp - 1) * 1000 < store.now()
   return refuse(expired ? RefreshTokenExpiredError : RefreshTokenInvalidError, 'its session is over')
-}
-
-/** The session is bound, and the request shows no proof by its key: nothing has changed. */
-export function refuseUnproven (
-  { emit }: Services, { session, distance }: Pick<Verdict, 'session' | 'distance'>
-): Refusal {
-  emit('unproven', { ...aboutSession(session), distance })
-  return refuse(RefreshTokenUnprovenError, 'its session is bound, and the proof is missing or by another key')
 }
 
 /** Concludes a reuse that the store has found: the session has ended. @see RFC 9700 §4.14.2 */

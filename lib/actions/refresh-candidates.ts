@@ -21,17 +21,9 @@ interface Sent {
  * @throws what none at all is refused for, before the store is asked
  */
 export function findCandidates (services: Services, credentials: Credentials, request: Sent): RefreshToken[] {
-  const { settings, accessTokens, isTrusted, store } = services
+  const { settings, accessTokens, isTrusted } = services
   const { transport, accessToken } = credentials
-  if (credentials.refreshTokens.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
-  const authentic = findAuthentic(services, credentials)
-  if (authentic.length === 0) {
-    throw refuse(RefreshTokenInvalidError, 'not a refresh token of this ring, or not of this transport')
-  }
-  // exp is in the store's time: while that is not known, the store is asked.
-  const time = store.knownTime() ?? 0
-  const living = authentic.filter(({ exp }) => exp * 1000 > time)
-  if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
+  const living = findLiving(services, credentials)
   if (transport === 'cookie') checkOrigin(request, isTrusted)
   const named = accessToken === undefined ? undefined : accessTokens.verify(accessToken)?.sid
   const candidates = newestOfEach(living)
@@ -41,6 +33,20 @@ export function findCandidates (services: Services, credentials: Credentials, re
   const paired = candidates.filter(({ sid }) => sid === named)
   if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
   return paired
+}
+
+/** Returns the refresh tokens of a request that have not expired. @throws REFRESH_TOKEN_* if there is none */
+export function findLiving (services: Services, credentials: Credentials): RefreshToken[] {
+  if (credentials.refreshTokens.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
+  const authentic = findAuthentic(services, credentials)
+  if (authentic.length === 0) {
+    throw refuse(RefreshTokenInvalidError, 'not a refresh token of this ring, or not of this transport')
+  }
+  // exp is in the store's time: while that is not known, the store is asked.
+  const time = services.store.knownTime() ?? 0
+  const living = authentic.filter(({ exp }) => exp * 1000 > time)
+  if (living.length === 0) throw refuse(RefreshTokenExpiredError, 'its exp has passed')
+  return living
 }
 
 /** Returns the authentic refresh tokens of a request, expired or not. */

@@ -7,12 +7,19 @@ import type { Services } from '../services'
 import type { Outcome } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { issue, type Issued } from './issue'
-import { concludeReuse, isOfUser, presentationOf, refuseUnknown, refuseUnproven } from './presentation'
+import { concludeReuse, isOfUser, presentationOf, refuseUnknown } from './presentation'
 import { findCandidates } from './refresh-candidates'
 import { createRenewClaims } from './renew-claims'
+import { refuseUnproven } from './unproven'
 
 /** A refresh token that was let in. */
 type Accepted = Extract<Outcome, { outcome: 'rotated' | 'offered' | 'repeated' }>
+
+/** What a refresh issues. */
+export interface Refreshed extends Issued {
+  /** Whether the session moved on: neither a repeat nor an offer. */
+  readonly rotated: boolean
+}
 
 /** Creates what a refresh does: `POST {prefix}/refresh`, by whichever way. @see RFC 6749 §6, RFC 9700 §4.14.2 */
 export function createRefresh (services: Services) {
@@ -20,12 +27,12 @@ export function createRefresh (services: Services) {
   const renewClaims = createRenewClaims(services)
 
   /** Refreshes the first session that a token of the request is good for. @throws what none at all is refused for */
-  return async function refresh (credentials: Credentials, request: FastifyRequest): Promise<Issued> {
+  return async function refresh (credentials: Credentials, request: FastifyRequest): Promise<Refreshed> {
     let refusal: Refusal | undefined
     let accident: AuthError | undefined
     for (const token of findCandidates(services, credentials, request)) {
       try {
-        const outcome = await present(token, request)
+        const outcome = await present(token, credentials, request)
         if (!(outcome instanceof Error)) return accept(outcome, token)
         // Another session's cookie, left over from an earlier login or planted, must not lock the living one out.
         refusal ??= outcome
@@ -38,9 +45,11 @@ export function createRefresh (services: Services) {
   }
 
   // What the token is refused for is returned; only accidents are thrown.
-  async function present (token: RefreshToken, request: FastifyRequest): Promise<Accepted | Refusal> {
-    const presentation = presentationOf(services, token)
-    const content = settings.claims === undefined ? undefined : await renewClaims(token, presentation, request)
+  async function present (
+    token: RefreshToken, credentials: Credentials, request: FastifyRequest
+  ): Promise<Accepted | Refusal> {
+    const presentation = presentationOf(services, token, credentials)
+    const content = settings.claims === undefined ? undefined : await renewClaims(token, presentation, credentials, request)
     if (content instanceof Error) return content
     const outcome = await store.rotate(token.userTag, {
       ...presentation,
@@ -53,11 +62,11 @@ export function createRefresh (services: Services) {
       request.log.warn({ sid: token.sid }, 'a session in the store is of another user than its refresh token')
       return refuseUnknown(services, token)
     }
-    if (outcome.outcome === 'unproven') return refuseUnproven(services, outcome)
+    if (outcome.outcome === 'unproven') return refuseUnproven(services, outcome, credentials)
     return outcome.outcome === 'reused' ? await concludeReuse(services, outcome, token, request) : outcome
   }
 
-  function accept (accepted: Accepted, token: RefreshToken): Issued {
+  function accept (accepted: Accepted, token: RefreshToken): Refreshed {
     const { session, outcome, distance, msSinceRotation, streak, next } = accepted
     const event = { ...aboutSession(session), msSinceRotation }
     if (outcome === 'repeated') {
@@ -67,6 +76,7 @@ export function createRefresh (services: Services) {
       if (distance > (settings.refreshToken.spentOn === 'use' ? 1 : 0)) emit('heal', { ...event, distance })
       emit('refresh', event)
     }
-    return issue(services, session, readContent(session), token, next)
+    const issued = issue(services, session, readContent(session), token, next)
+    return { ...issued, rotated: outcome === 'rotated' }
   }
 }

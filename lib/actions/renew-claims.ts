@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { InvalidClaimsError, SessionRevokedError, refuse, type Refusal } from '../errors'
+import type { Credentials } from '../http/credentials'
 import { callHook, readClaims, type Complain } from '../session/claims'
 import { packContent, readContent } from '../session/content'
 import { toSession } from '../session/session'
@@ -7,7 +8,8 @@ import type { Services } from '../services'
 import type { Presentation, SessionRecord } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { checkSize } from './login'
-import { isOfUser, refuseUnknown, refuseUnproven } from './presentation'
+import { isOfUser, refuseUnknown } from './presentation'
+import { refuseUnproven } from './unproven'
 
 /** The content to write with the rotation; `undefined` keeps the present one. */
 type Renewed = string | undefined | Refusal
@@ -21,13 +23,14 @@ export function createRenewClaims (services: Services) {
 
   /** Resolves with the content to write, or with what the token is refused for. @throws what the hook throws, as a 5xx */
   return async function renewClaims (
-    token: RefreshToken, { boundTo, proof }: Presentation, request: FastifyRequest
+    token: RefreshToken, { boundTo, proof }: Presentation, credentials: Credentials, request: FastifyRequest
   ): Promise<Renewed> {
     const record = await store.find(token.userTag, token.sid)
     if (record === undefined || !isOfUser(record, token)) return refuseUnknown(services, token)
     const needed = record.boundTo ?? boundTo
     if (needed !== undefined && needed !== proof) {
-      return refuseUnproven(services, { session: record, distance: Math.abs(token.generation - record.generation) })
+      const distance = Math.abs(token.generation - record.generation)
+      return refuseUnproven(services, { session: record, distance }, credentials)
     }
     // A repeat and a reuse write no claims.
     if (token.generation < record.generation) return undefined

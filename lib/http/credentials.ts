@@ -11,28 +11,49 @@ export interface Credentials {
   readonly refreshTokens: readonly string[]
   /** The token of `Authorization: Bearer`; `undefined`: none, or a malformed header. */
   readonly accessToken: string | undefined
+  /** The proofs of a device's key, in cookies. */
+  readonly proofs: readonly string[]
+  /** Whether the browser says that it cannot prove its key just now (`Secure-Session-Skipped`). */
+  readonly isProofSkipped: boolean
+  /** Whether the request was repeated, to bring a proof (`?proof`). */
+  readonly isSecondTry: boolean
+}
+
+/** What is read of a request. */
+interface Sent {
+  headers: IncomingHttpHeaders
+  body?: unknown
+  url?: string
 }
 
 /** Reads the credentials of a request: once, for whoever needs them. */
-export type ReadCredentials = (request: { headers: IncomingHttpHeaders, body?: unknown }) => Credentials
+export type ReadCredentials = (request: Sent) => Credentials
 
 /** Creates the reader for the transports that are on: a token in the body comes before those in cookies. */
-export function createReadCredentials (transports: readonly Transport[], refreshCookie: Cookie): ReadCredentials {
+export function createReadCredentials (
+  transports: readonly Transport[], refreshCookie: Cookie, proofCookie?: Cookie
+): ReadCredentials {
   const byBody = transports.includes('body')
   const byCookie = transports.includes('cookie')
-  return ({ headers, body }) => {
-    const accessToken = findBearer(headers.authorization)
+  return ({ headers, body, url }) => {
+    const others = {
+      accessToken: findBearer(headers.authorization),
+      proofs: proofCookie?.read(headers.cookie) ?? [],
+      isProofSkipped: headers['secure-session-skipped'] !== undefined,
+      isSecondTry: url !== undefined && isSecondTry.test(url)
+    }
     const given = byBody && isObject(body) ? body.refresh_token : undefined
     if (given !== undefined && given !== '') {
       // A token that is not even text is as malformed as one can be.
-      return { transport: 'body', refreshTokens: [typeof given === 'string' ? given : '?'], accessToken }
+      return { transport: 'body', refreshTokens: [typeof given === 'string' ? given : '?'], ...others }
     }
     return byCookie
-      ? { transport: 'cookie', refreshTokens: refreshCookie.read(headers.cookie), accessToken }
-      : { transport: 'body', refreshTokens: [], accessToken }
+      ? { transport: 'cookie', refreshTokens: refreshCookie.read(headers.cookie), ...others }
+      : { transport: 'body', refreshTokens: [], ...others }
   }
 }
 
+const isSecondTry = /[?&]proof(?:[=&]|$)/
 const isBearer = /^bearer(?:[ \t]|$)/i
 
 /** Returns the token of an Authorization header. @throws ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID @see RFC 6750 §2.1 */

@@ -30,6 +30,9 @@ export type ReuseHook = (reuse: Reuse, request: FastifyRequest) => void | Promis
 /** Route options that are merged into those of a route of the plugin. */
 export type RouteExtras = Omit<RouteShorthandOptions, 'handler'>
 
+/** A kind of proof by which a session is bound to its device. */
+export type Binding = 'dbsc' | 'dpop'
+
 /** Of access tokens. */
 export interface AccessTokenOptions {
   /** How long one lives. @default '30m' */
@@ -56,6 +59,8 @@ export interface RefreshTokenOptions {
   paired?: boolean
   /** How refresh tokens may travel; the first is a login's default. @default ['cookie'] */
   transports?: Transport[]
+  /** By which proofs a login may bind its session to the device. @default [] */
+  bindings?: Binding[]
   /** Attributes of the cookie. @default HttpOnly, Secure, SameSite=Strict, Path = the scope of the registration */
   cookie?: CookieOptions
 }
@@ -68,6 +73,8 @@ export interface RoutesOptions {
   logout?: false | RouteExtras
   /** `GET {prefix}/jwks.json`, the public keys: `true`, or route options to merge. @default off */
   jwks?: boolean | RouteExtras
+  /** `POST {prefix}/device`, which browsers call by themselves: route options to merge. @default on with `'dbsc'` */
+  device?: RouteExtras
 }
 
 /** The options of the plugin. */

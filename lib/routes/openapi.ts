@@ -11,7 +11,7 @@ interface Draft {
 }
 
 /** The documentation of each route, which @fastify/swagger finds in the route's `config`. */
-export type RouteDocs = Record<'refresh' | 'logout' | 'jwks', { config: object }>
+export type RouteDocs = Record<'refresh' | 'logout' | 'jwks' | 'device', { config: object }>
 
 /**
  * Documents the plugin's routes for @fastify/swagger. This is no Fastify schema, which would validate and serialise, by whichever
@@ -78,6 +78,8 @@ export function documentRoutes ({ refreshToken: { transports, paired }, refreshC
         ...refusals(always)
       }
     }),
+    // Only browsers call it, by themselves. A limit would end the binding of a session.
+    device: { config: { rateLimit: false, swaggerTransform: hide } },
     jwks: document({
       summary: 'Public keys',
       description: 'The keys that verify access tokens, as a JWK set.',
@@ -86,6 +88,8 @@ export function documentRoutes ({ refreshToken: { transports, paired }, refreshC
     })
   }
 }
+
+const hide = ({ schema, url }: Draft) => ({ url, schema: { ...schema, hide: true } })
 
 /** The answers that refuse, by their status, each with the codes that it may carry. */
 function refusals (Refusals: Array<typeof errors.StoreUnavailableError>): Schema {

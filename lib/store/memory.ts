@@ -11,7 +11,7 @@ export class MemoryStore implements Store {
 
   /** @param options.now a clock in ms since the epoch, for tests */
   constructor ({ now = Date.now }: { now?: () => number } = {}) {
-    this.now = () => Math.floor(now())
+    this.now = now
   }
 
   async create (userTag: string, creation: Creation) {
