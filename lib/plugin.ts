@@ -6,14 +6,16 @@ import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
 import { createDeviceBinding } from './binding/dbsc/binding'
 import type { Refusal } from './errors'
+import { createRenewals } from './actions/renewals'
 import { createEmit } from './events'
 import { carryHeaders } from './http/challenge'
 import { createCookie, prepareCookies } from './http/cookies'
 import { createReadCredentials } from './http/credentials'
+import { checkOrigin, isUnsafe } from './http/cross-origin'
 import type { AuthPluginOptions } from './options/options'
 import { deny } from './options/schema'
 import { registerRoutes } from './routes/routes'
-import { writeTokens } from './routes/token-response'
+import { clearTokens, writeTokens } from './routes/token-response'
 import type { Services } from './services'
 import { createDurability, noDurability } from './session/durability'
 import { createEndings } from './session/endings'
@@ -55,17 +57,23 @@ async function createServices (fastify: FastifyInstance, settings: Settings): Pr
     durability.close()
   })
   // @fastify/jwt and @fastify/cookie in a scope where they meet no other instance.
-  let prepared: Pick<Services, 'accessTokens' | 'readCredentials' | 'refreshCookie' | 'deviceBinding'> | undefined
+  let prepared: Pick<
+    Services, 'accessTokens' | 'readCredentials' | 'refreshCookie' | 'accessCookie' | 'deviceBinding'
+  > | undefined
   await fastify.register(async (scope) => {
     const codec = await prepareCookies(scope)
     const refreshCookie = createCookie(codec, settings.refreshCookie)
+    const accessCookie = settings.accessCookie && createCookie(codec, settings.accessCookie)
     const deviceBinding = refreshToken.bindings.includes('dbsc')
       ? createDeviceBinding(settings, codec)
       : undefined
+    const { transports } = refreshToken
     prepared = {
       accessTokens: createAccessTokens(await prepareSigners(scope, ring, accessToken), accessToken),
-      readCredentials: createReadCredentials(refreshToken.transports, refreshCookie, deviceBinding?.proofCookie),
+      readCredentials:
+        createReadCredentials(transports, refreshCookie, accessCookie, deviceBinding?.proofCookie),
       refreshCookie,
+      accessCookie,
       deviceBinding
     }
   })
@@ -83,8 +91,9 @@ async function createServices (fastify: FastifyInstance, settings: Settings): Pr
 }
 
 function decorate (fastify: FastifyInstance, services: Services): void {
-  const { readCredentials, refreshCookie, settings } = services
-  const { authenticate, authenticateRequest } = createAuthenticate(services)
+  const { accessCookie, isTrusted, readCredentials, settings } = services
+  const renewals = createRenewals(services)
+  const { authenticate, authenticateRequest } = createAuthenticate(services, renewals)
   const login = createLogin(services)
   const logout = createLogout(services)
   if (settings.decorateAuthenticate) {
@@ -102,9 +111,10 @@ function decorate (fastify: FastifyInstance, services: Services): void {
   })
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
     try {
+      renewals.drop(this.request)
       const { registration, ...issued } = await login(claims, options, this.request)
       if (registration !== undefined) this.header('secure-session-registration', registration)
-      return writeTokens(this, issued, refreshCookie)
+      return writeTokens(services, this, issued)
     } catch (error) {
       carryHeaders(this.raw, error as Refusal)
       throw error
@@ -112,8 +122,10 @@ function decorate (fastify: FastifyInstance, services: Services): void {
   })
   fastify.decorateReply('logout', async function (this: FastifyReply, options) {
     const credentials = readCredentials(this.request)
+    if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
+    renewals.drop(this.request)
     const confirmed = await logout(credentials, this.request, options)
-    if (credentials.transport === 'cookie') refreshCookie.clear(this)
+    if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed
   })
   // The user is no decorator: the application's own @fastify/jwt, registered after this, brings one of that name.

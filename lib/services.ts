@@ -21,6 +21,8 @@ export interface Services {
   readonly endings: Endings
   readonly readCredentials: ReadCredentials
   readonly refreshCookie: Cookie
+  /** `undefined`: no cookie mode. */
+  readonly accessCookie: Cookie | undefined
   readonly isTrusted: IsTrusted
   /** `undefined`: no login is bound by DBSC. */
   readonly deviceBinding: DeviceBinding | undefined

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { checkBindings, readBindings } from './binding-option'
 import { initiatorsOf } from './binding/dbsc/instructions'
+import { readAccessCookie, readCookieMode } from './http/access-cookie-settings'
 import { readCookieSettings, type CookieOptions, type CookieSettings } from './http/cookie-settings'
 import { createIsTrusted, type IsTrusted } from './http/cross-origin'
 import type { AuthPluginOptions, Binding, ClaimsHook, ReuseHook, RouteExtras } from './options/options'
@@ -33,6 +34,8 @@ export interface Settings {
     bindings: readonly Binding[]
   }
   refreshCookie: CookieSettings
+  /** Cookie mode; `undefined`: the access token travels in a header. */
+  accessCookie: CookieSettings | undefined
   maxSessions: number
   /** Where the routes are, within the scope that the plugin is registered in. */
   prefix: string
@@ -87,13 +90,14 @@ const read = object({
     lifetime: duration(30 * minutes, 1),
     issuer: value(isString, 'a non-empty string', undefined),
     audience: value(isAudience, 'a non-empty string, or an array of them', undefined),
-    clientId: value(isString, 'a non-empty string', undefined)
+    clientId: value(isString, 'a non-empty string', undefined),
+    cookie: readAccessCookie
   }),
   refreshToken: object({
     idleLifetime: duration(undefined),
     absoluteLifetime: duration(90 * days),
     gracePeriod: duration(10_000, 0),
-    spentOn: value(isSpentOn, "'issue' or 'use'", 'issue'),
+    spentOn: value(isSpentOn, "'issue' or 'use'", undefined),
     paired: value(isBoolean, 'true or false', false),
     transports: value(isTransports, "'cookie', 'body' or both, in an array", ['cookie'] as [Transport]),
     bindings: readBindings,
@@ -112,32 +116,43 @@ const read = object({
   storeTimeout: readStoreTimeout,
   claims: value(isHook<ClaimsHook>, 'a function', undefined),
   onReuse: value(isHook<ReuseHook>, 'a function', undefined),
-  revocation: value(isRevocation, "'none' or 'push'", 'none'),
+  revocation: value(isRevocation, "'none' or 'push'", undefined),
   durability: readDurability
 })
 
 /** Normalizes the options. @throws INVALID_OPTION with a sentence that names the option, what was given and what is allowed */
 export function readSettings (options: AuthPluginOptions, fastify: FastifyInstance): Settings {
-  const { secret, redis, store, refreshToken, routes, prefix, trustedOrigins, revocation, ...rest } = read(options, '')
-  const { idleLifetime: idle, cookie, ...others } = refreshToken
+  const {
+    secret, redis, store, accessToken, refreshToken, routes, prefix, trustedOrigins, revocation, ...rest
+  } = read(options, '')
+  const { cookie: ofAccess, ...access } = accessToken
+  const { idleLifetime: idle, cookie, spentOn, ...others } = refreshToken
+  const cookieMode = ofAccess !== undefined
   const idleLifetime = idle ?? Math.min(14 * days, others.absoluteLifetime)
   if (idleLifetime > others.absoluteLifetime) {
     deny('refreshToken.idleLifetime', `${idleLifetime / 1000} s`,
       `up to refreshToken.absoluteLifetime, ${others.absoluteLifetime / 1000} s`)
   }
-  const { lifetime } = rest.accessToken
+  const { lifetime } = access
   if (lifetime < 1000) deny('accessToken.lifetime', `${lifetime} ms`, 'one second or more')
   if (routes.jwks !== false && secret.every(({ jwk }) => jwk === undefined)) {
     deny('routes.jwks', describe(routes.jwks), 'a ring with a key pair in it: a shared secret has no public key')
   }
   const scope = fastify.prefix.replace(/\/$/, '')
   const own = prefix.replace(/\/$/, '')
+  const refreshCookie = readCookieSettings(cookie, {
+    option: 'refreshToken.cookie',
+    noun: 'refresh_token',
+    path: scope || '/',
+    // A page that a link from elsewhere leads to is to find its user logged in.
+    sameSite: cookieMode ? 'lax' : 'strict'
+  })
   const settings = {
     store: chooseStore(store, redis, (fastify as FastifyInstance & { redis?: unknown }).redis),
-    refreshToken: { ...others, idleLifetime },
-    refreshCookie: readCookieSettings(cookie, {
-      option: 'refreshToken.cookie', noun: 'refresh_token', path: scope || '/', sameSite: 'strict'
-    }),
+    accessToken: access,
+    accessCookie: readCookieMode(ofAccess, { ...access, ...others, scope: scope || '/', refreshCookie }),
+    refreshToken: { ...others, idleLifetime, spentOn: spentOn ?? (cookieMode ? 'use' as const : 'issue' as const) },
+    refreshCookie,
     path: scope + own,
     routes: {
       refresh: extras(routes.refresh),
@@ -154,7 +169,7 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
     prefix: own,
     isTrusted: createIsTrusted(trustedOrigins),
     initiators: initiatorsOf(trustedOrigins),
-    push: readRevocation(revocation, store),
+    push: readRevocation(revocation ?? defaultRevocation(cookieMode, settings.store), store),
     durability: checkDurability(rest.durability, store),
     warnings: lifetimeWarnings(lifetime, idleLifetime)
   }
@@ -162,6 +177,10 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
 
 const extras = (given: boolean | RouteExtras): RouteExtras | undefined =>
   given === false ? undefined : given === true ? {} : given
+
+// What users of sessions expect of a logout, and what keeps an answer after it from bringing anybody back.
+const defaultRevocation = (cookieMode: boolean, { listen }: Store): 'none' | 'push' =>
+  cookieMode && listen !== undefined ? 'push' : 'none'
 
 function readRevocation (revocation: 'none' | 'push', store: Store | undefined): boolean {
   if (revocation === 'push' && store !== undefined && store.listen === undefined) {

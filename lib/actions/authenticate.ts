@@ -2,12 +2,14 @@ import type { FastifyJWT } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { NotRegisteredError, refuse, type Refusal } from '../errors'
 import { carryHeaders, reauthenticationRequired, revokedSession, unboundSession } from '../http/challenge'
-import { readBearer } from '../http/credentials'
+import { isBearer, readBearer } from '../http/credentials'
 import type { Duration } from '../options/duration'
 import { duration, isBoolean, object, value } from '../options/schema'
 import { userTagOf } from '../session/content'
 import type { Services } from '../services'
 import type { AccessClaims } from '../tokens/access-token'
+import { createAuthenticateByCookie } from './authenticate-by-cookie'
+import type { Answer, Renewals } from './renewals'
 import { createVerifyLiving } from './verify-living'
 
 /** What a guard may demand beside a good access token. */
@@ -50,13 +52,19 @@ export const guardOf = Symbol('the guard of fastify-jwt-sessions')
 type Kept = Partial<FastifyRequest> & { [replyOf]?: FastifyReply }
 
 /** Creates what `fastify.authenticate` and `request.authenticate` do. */
-export function createAuthenticate (services: Services) {
-  const { store, watch } = services
+export function createAuthenticate (services: Services, renewals: Renewals) {
+  const { accessCookie, store, watch } = services
   const verifyLiving = createVerifyLiving(services)
 
+  const byCookie = accessCookie && createAuthenticateByCookie(services, accessCookie, renewals)
+
   // Returns a promise only if the store must be asked.
-  const verify = (request: Authenticable): AccessClaims | Promise<AccessClaims> =>
-    verifyLiving(readBearer(request.headers.authorization))
+  function verify (request: Authenticable, reply: unknown): AccessClaims | Promise<AccessClaims> {
+    const { authorization } = request.headers
+    // A Bearer token, good or bad, comes before any cookie: it is what the client means.
+    if (byCookie === undefined || isBearer(authorization)) return verifyLiving(readBearer(authorization))
+    return byCookie(request as FastifyRequest, answerOf(request, reply), !isOwnRoute(request))
+  }
 
   function admit (request: Authenticable, claims: AccessClaims): void {
     request.user = claims as typeof request.user
@@ -67,7 +75,7 @@ export function createAuthenticate (services: Services) {
     if (done === undefined) return authenticateRequest(request, undefined, reply).then(() => {})
     const fail = (error: unknown): void => done(refuseRequest(request, error as Refusal, reply))
     try {
-      const claims = verify(request)
+      const claims = verify(request, reply)
       if (claims instanceof Promise) {
         claims.then((claims) => { admit(request, claims); done() }, fail)
         return
@@ -84,7 +92,7 @@ export function createAuthenticate (services: Services) {
   ): Promise<AccessClaims | null> {
     const demanded = readOptions(options, 'request.authenticate')
     try {
-      const claims = await verify(request)
+      const claims = await verify(request, reply)
       await demand(claims, demanded)
       admit(request, claims)
       return claims
@@ -107,13 +115,21 @@ export function createAuthenticate (services: Services) {
   return { authenticate: authenticate as AuthenticateHook, authenticateRequest }
 }
 
+const isOwnRoute = ({ routeOptions }: Kept): boolean =>
+  (routeOptions?.config as { [ownRoute]?: true } | undefined)?.[ownRoute] === true
+
+// A guard may be called with the request alone.
+function answerOf (request: Kept, given: unknown): Answer | undefined {
+  const reply = request[replyOf] ?? given as Partial<FastifyReply> | undefined
+  return reply?.raw === undefined ? undefined : reply as Answer
+}
+
 // Returns the error to answer with: none on the plugin's own routes, which are guarded by what they are.
 function refuseRequest (request: Kept, error: Refusal, given: unknown): Refusal | undefined {
-  const config = request.routeOptions?.config as { [ownRoute]?: true } | undefined
-  if (config?.[ownRoute] === true) return undefined
+  if (isOwnRoute(request)) return undefined
   request.log?.info({ code: error.code, reason: error.reason }, 'not authenticated')
-  const reply = request[replyOf] ?? given as Partial<FastifyReply> | undefined
-  if (reply?.raw !== undefined) carryHeaders(reply.raw, error)
+  const answer = answerOf(request, given)
+  if (answer !== undefined) carryHeaders(answer.raw, error)
   return error
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { InvalidLoginError, type Refusal } from '../errors'
+import { checkOrigin, isUnsafe } from '../http/cross-origin'
 import type { Duration } from '../options/duration'
 import { toMilliseconds } from '../options/duration'
 import { describe, isObject } from '../options/schema'
@@ -11,6 +12,7 @@ import type { Services } from '../services'
 import { longestAccessToken } from '../tokens/access-token'
 import { createSessionKey, sidOf, type RefreshToken } from '../tokens/refresh-token'
 import { issue, subjectOf, type Issued } from './issue'
+import { longestCookie, tooLong } from './token-cookies'
 
 /** What a login may say beside the claims. */
 export interface LoginOptions {
@@ -55,9 +57,13 @@ export interface LoggedIn extends Issued {
 export function createLogin (services: Services) {
   const { settings, refreshTokens, store, endings, emit } = services
 
-  /** Opens a session for `claims.sub`. @throws INVALID_LOGIN, STORE_UNAVAILABLE */
+  /** Opens a session for `claims.sub`. @throws INVALID_LOGIN, CROSS_ORIGIN_REQUEST, STORE_UNAVAILABLE */
   return async function login (claims: unknown, options: unknown = {}, request?: FastifyRequest): Promise<LoggedIn> {
     const { content, replace, ...lifetimes } = check(services, claims, options)
+    // A plain form of a foreign page could log its visitor in as somebody else.
+    if (isInCookies(services, content) && request !== undefined && isUnsafe(request)) {
+      checkOrigin(request, services.isTrusted)
+    }
     checkSize(services, content, invalid)
     const key = createSessionKey()
     const userTag = userTagOf(content.sub)
@@ -159,10 +165,18 @@ export function checkData (data: unknown, complain: Complain): unknown {
   return data
 }
 
-/** Refuses claims whose access token no server would accept in a header. @throws what `complain` creates */
-export function checkSize ({ accessTokens }: Services, content: Content, complain: Complain): void {
-  const length = accessTokens.measure(subjectOf(content))
-  if (length <= longestAccessToken) return
+// Whether both tokens of a session travel in cookies.
+const isInCookies = ({ settings }: Services, { transport }: Content): boolean =>
+  settings.accessCookie !== undefined && transport === 'cookie'
+
+/** Refuses claims whose access token no server would accept in a header, or no browser in a cookie. @throws what `complain` creates */
+export function checkSize (services: Services, content: Content, complain: Complain): void {
+  const { accessTokens, settings } = services
+  const name = isInCookies(services, content) ? settings.accessCookie?.name : undefined
+  const most = name === undefined ? longestAccessToken : longestCookie - name.length
+  const length = accessTokens.measure(subjectOf(content), most)
+  if (length <= most) return
+  if (name !== undefined) throw complain(tooLong(name.length + length))
   throw complain(`these claims make an access token of ${length} characters; ` +
     `${longestAccessToken} are the most that fit into a header`)
 }

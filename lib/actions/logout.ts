@@ -6,6 +6,7 @@ import { userTagOf } from '../session/content'
 import type { Ending } from '../session/endings'
 import type { Services } from '../services'
 import type { SessionRecord } from '../store/store'
+import { namedByAccessToken } from './named-by-access-token'
 import { findAuthentic, findCandidates, newestOfEach } from './refresh-candidates'
 import { concludeReuse, presentationOf, refuseUnknown } from './presentation'
 import { refuseUnproven } from './unproven'
@@ -46,11 +47,12 @@ export function createLogout (services: Services) {
   }
 
   function nameSessions (credentials: Credentials, request: FastifyRequest): Named[] {
-    const { accessToken } = credentials
     const newest = newestOfEach(findAuthentic(services, credentials)).sort((a, b) => b.exp - a.exp)
     const named = new Map<string, Named>(newest.slice(0, most).map((token) => [token.sid, token]))
-    const claims = request.sid !== null ? callerOf(request) : accessTokens.verify(accessToken ?? '')
-    if (claims !== undefined) named.set(claims.sid, { sid: claims.sid, userTag: userTagOf(claims.sub) })
+    const byAccess = namedByAccessToken(accessTokens, credentials).slice(0, most).map(({ claims }) => claims)
+    for (const { sid, sub } of request.sid !== null ? [callerOf(request)] : byAccess) {
+      named.set(sid, { sid, userTag: userTagOf(sub) })
+    }
     return [...named.values()]
   }
 
@@ -70,7 +72,9 @@ export function createLogout (services: Services) {
     const byAccess = await endAllByAccessToken(credentials, over)
     if (Array.isArray(byAccess)) return [...over, ...byAccess]
     if (Array.isArray(byRefresh)) return over
-    throw credentials.refreshTokens.length === 0 && credentials.accessToken !== undefined ? byAccess : byRefresh
+    const { accessToken, accessCookies, refreshTokens } = credentials
+    const hasAccess = accessToken !== undefined || accessCookies.length > 0
+    throw refreshTokens.length === 0 && hasAccess ? byAccess : byRefresh
   }
 
   async function endAllByRefreshToken (credentials: Credentials, request: FastifyRequest): Promise<Ending[] | Refusal> {
@@ -97,9 +101,10 @@ export function createLogout (services: Services) {
     return refusal
   }
 
-  async function endAllByAccessToken ({ accessToken }: Credentials, over: Ending[]): Promise<Ending[] | Refusal> {
+  async function endAllByAccessToken (credentials: Credentials, over: Ending[]): Promise<Ending[] | Refusal> {
     try {
-      const { sub, sid } = await verifyLiving(accessToken ?? '')
+      const [newest] = namedByAccessToken(accessTokens, credentials)
+      const { sub, sid } = await verifyLiving(newest?.text ?? '')
       const userTag = userTagOf(sub)
       if (over.some((ending) => ending.userTag === userTag)) return []
       return await endAllOf(userTag, sid, sid)

@@ -5,6 +5,7 @@ import { readBearer, type Credentials } from '../http/credentials'
 import { checkOrigin } from '../http/cross-origin'
 import type { Services } from '../services'
 import type { RefreshToken } from '../tokens/refresh-token'
+import { namedByAccessToken } from './named-by-access-token'
 
 /** How many sessions one request may ask the store about. */
 const most = 4
@@ -18,14 +19,16 @@ interface Sent {
 /**
  * Finds the refresh tokens that a request may be answered by: one for each session that an authentic and living token names,
  * at most four. The session that the access token names comes first, then the one with the most life left.
+ * @param fromAnywhere the page that asks may be foreign, or has been judged before
  * @throws what none at all is refused for, before the store is asked
  */
-export function findCandidates (services: Services, credentials: Credentials, request: Sent): RefreshToken[] {
+export function findCandidates (
+  services: Services, credentials: Credentials, request: Sent, fromAnywhere = false
+): RefreshToken[] {
   const { settings, accessTokens, isTrusted } = services
-  const { transport, accessToken } = credentials
   const living = findLiving(services, credentials)
-  if (transport === 'cookie') checkOrigin(request, isTrusted)
-  const named = accessToken === undefined ? undefined : accessTokens.verify(accessToken)?.sid
+  if (credentials.transport === 'cookie' && !fromAnywhere) checkOrigin(request, isTrusted)
+  const named = namedByAccessToken(accessTokens, credentials)[0]?.claims.sid
   const candidates = newestOfEach(living)
     .sort((a, b) => Number(b.sid === named) - Number(a.sid === named) || b.exp - a.exp)
   if (!settings.refreshToken.paired) return candidates.slice(0, most)

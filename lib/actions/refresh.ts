@@ -23,14 +23,20 @@ export interface Refreshed extends Issued {
 
 /** Creates what a refresh does: `POST {prefix}/refresh`, by whichever way. @see RFC 6749 §6, RFC 9700 §4.14.2 */
 export function createRefresh (services: Services) {
-  const { settings, refreshTokens, store, emit } = services
+  const { settings, refreshTokens, store, watch, emit } = services
   const renewClaims = createRenewClaims(services)
 
-  /** Refreshes the first session that a token of the request is good for. @throws what none at all is refused for */
-  return async function refresh (credentials: Credentials, request: FastifyRequest): Promise<Refreshed> {
+  /**
+   * Refreshes the first session that a token of the request is good for.
+   * @param fromAnywhere the origin of the page that asks is not judged
+   * @throws what none at all is refused for
+   */
+  return async function refresh (
+    credentials: Credentials, request: FastifyRequest, fromAnywhere = false
+  ): Promise<Refreshed> {
     let refusal: Refusal | undefined
     let accident: AuthError | undefined
-    for (const token of findCandidates(services, credentials, request)) {
+    for (const token of findCandidates(services, credentials, request, fromAnywhere)) {
       try {
         const outcome = await present(token, credentials, request)
         if (!(outcome instanceof Error)) return accept(outcome, token)
@@ -48,6 +54,8 @@ export function createRefresh (services: Services) {
   async function present (
     token: RefreshToken, credentials: Credentials, request: FastifyRequest
   ): Promise<Accepted | Refusal> {
+    // A cookie that outlives its session would ask the store with every request.
+    if (watch.isKnownToHaveEnded(token.sid)) return refuseUnknown(services, token)
     const presentation = presentationOf(services, token, credentials)
     const content = settings.claims === undefined ? undefined : await renewClaims(token, presentation, credentials, request)
     if (content instanceof Error) return content
@@ -57,7 +65,10 @@ export function createRefresh (services: Services) {
       content,
       idleLifetime: Math.min(token.idleLifetime ?? Infinity, settings.refreshToken.idleLifetime)
     })
-    if (outcome.outcome === 'unknown') return refuseUnknown(services, token)
+    if (outcome.outcome === 'unknown') {
+      watch.ended(token.sid)
+      return refuseUnknown(services, token)
+    }
     if (!isOfUser(outcome.session, token)) {
       request.log.warn({ sid: token.sid }, 'a session in the store is of another user than its refresh token')
       return refuseUnknown(services, token)

@@ -4,8 +4,11 @@ import { longestMaxAge, type CookieSettings } from './cookie-settings'
 
 /** The cookies of one name. */
 export interface Cookie {
+  readonly name: string
   /** Returns all values that a Cookie header has for the name: an old cookie of another path may stand before the right one. */
   read: (header: string | undefined) => string[]
+  /** Returns the Set-Cookie line that sets it, as `write` does. */
+  serialize: (value: string, ms: number | undefined) => string
   /** Sets the cookie for `ms`, or until the browser closes if `ms` is `undefined`. */
   write: (reply: FastifyReply, value: string, ms: number | undefined) => void
   /** Takes the cookie away from the browser. */
@@ -34,15 +37,18 @@ export async function prepareCookies (scope: FastifyInstance): Promise<Codec> {
 /** Creates the reader and writer of the cookies of one name. */
 export function createCookie (codec: Codec, { name, attributes }: CookieSettings): Cookie {
   const isIn = new RegExp(`(?:^|[;\\s])${name.replace(/[^\w-]/g, '\\$&')}\\s*=`)
+  const serialize = (value: string, ms: number | undefined): string => {
+    const maxAge = ms === undefined ? undefined : Math.min(Math.max(0, Math.ceil(ms / 1000)), longestMaxAge)
+    return codec.serializeCookie(name, value, maxAge === undefined ? attributes : { maxAge, ...attributes })
+  }
   return {
+    name,
+    serialize,
     read: (header) => {
       if (header === undefined || !header.includes(name) || !isIn.test(header)) return []
       return header.split(';').flatMap((pair) => pair.includes(name) ? codec.parseCookie(pair)[name] || [] : [])
     },
-    write: (reply, value, ms) => {
-      const maxAge = ms === undefined ? undefined : Math.min(Math.max(0, Math.ceil(ms / 1000)), longestMaxAge)
-      reply.header('set-cookie', codec.serializeCookie(name, value, maxAge === undefined ? attributes : { maxAge, ...attributes }))
-    },
+    write: (reply, value, ms) => { reply.header('set-cookie', serialize(value, ms)) },
     clear: (reply) => {
       reply.header('set-cookie', codec.serializeCookie(name, '', { maxAge: 0, ...attributes, expires: new Date(0) }))
     }

@@ -11,6 +11,8 @@ export interface Credentials {
   readonly refreshTokens: readonly string[]
   /** The token of `Authorization: Bearer`; `undefined`: none, or a malformed header. */
   readonly accessToken: string | undefined
+  /** The values of the access token's cookie; none without cookie mode, or beside a refresh token in the body. */
+  readonly accessCookies: readonly string[]
   /** The proofs of a device's key, in cookies. */
   readonly proofs: readonly string[]
   /** Whether the browser says that it cannot prove its key just now (`Secure-Session-Skipped`). */
@@ -31,7 +33,7 @@ export type ReadCredentials = (request: Sent) => Credentials
 
 /** Creates the reader for the transports that are on: a token in the body comes before those in cookies. */
 export function createReadCredentials (
-  transports: readonly Transport[], refreshCookie: Cookie, proofCookie?: Cookie
+  transports: readonly Transport[], refreshCookie: Cookie, accessCookie?: Cookie, proofCookie?: Cookie
 ): ReadCredentials {
   const byBody = transports.includes('body')
   const byCookie = transports.includes('cookie')
@@ -45,27 +47,33 @@ export function createReadCredentials (
     const given = byBody && isObject(body) ? body.refresh_token : undefined
     if (given !== undefined && given !== '') {
       // A token that is not even text is as malformed as one can be.
-      return { transport: 'body', refreshTokens: [typeof given === 'string' ? given : '?'], ...others }
+      const refreshTokens = [typeof given === 'string' ? given : '?']
+      return { transport: 'body', refreshTokens, accessCookies: [], ...others }
     }
-    return byCookie
-      ? { transport: 'cookie', refreshTokens: refreshCookie.read(headers.cookie), ...others }
-      : { transport: 'body', refreshTokens: [], ...others }
+    if (!byCookie) return { transport: 'body', refreshTokens: [], accessCookies: [], ...others }
+    const refreshTokens = refreshCookie.read(headers.cookie)
+    const accessCookies = accessCookie?.read(headers.cookie) ?? []
+    return { transport: 'cookie', refreshTokens, accessCookies, ...others }
   }
 }
 
 const isSecondTry = /[?&]proof(?:[=&]|$)/
-const isBearer = /^bearer(?:[ \t]|$)/i
+const bearer = /^bearer(?:[ \t]|$)/i
+
+/** Returns whether an Authorization header is of the scheme Bearer, malformed or not. */
+export const isBearer = (header: string | undefined): header is string =>
+  header !== undefined && bearer.test(header)
 
 /** Returns the token of an Authorization header. @throws ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID @see RFC 6750 §2.1 */
 export function readBearer (header: string | undefined): string {
-  if (header === undefined || !isBearer.test(header)) throw missingAccessToken('no Bearer token')
+  if (!isBearer(header)) throw missingAccessToken('no Bearer token')
   const token = findBearer(header)
   if (token === undefined) throw invalidAccessToken('a malformed Authorization header')
   return token
 }
 
 function findBearer (header: string | undefined): string | undefined {
-  if (header === undefined || !isBearer.test(header)) return undefined
+  if (!isBearer(header)) return undefined
   const token = header.slice('bearer'.length).trim()
   return token === '' || token.includes(' ') || token.includes('\t') ? undefined : token
 }

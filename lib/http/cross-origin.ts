@@ -30,6 +30,12 @@ export function isForeign ({ headers, host }: Sent, isTrusted: IsTrusted): boole
     : origin !== undefined && !isOwn(origin, host)
 }
 
+const safe = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Returns whether a request may change something. A handshake may, whatever its method: a socket can do anything. @see RFC 9110 §9.2.1 */
+export const isUnsafe = ({ method, headers }: { method: string, headers: IncomingHttpHeaders }): boolean =>
+  !safe.has(method) || headers.upgrade !== undefined
+
 /** Refuses requests that a page of a foreign origin makes. @throws CROSS_ORIGIN_REQUEST */
 export function checkOrigin (sent: Sent, isTrusted: IsTrusted): void {
   if (!isForeign(sent, isTrusted)) return

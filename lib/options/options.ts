@@ -43,6 +43,11 @@ export interface AccessTokenOptions {
   audience?: string | string[]
   /** `client_id`, and a fresh `jti`, in each one. @default none @see RFC 9068 §2.2 */
   clientId?: string
+  /**
+   * Cookie mode: with the cookie transport the access token travels in a cookie too, and the guard renews it. `true`, or
+   * attributes of that cookie. @default false; with `true` HttpOnly, Secure, SameSite=Lax, Path = the registration's scope
+   */
+  cookie?: boolean | CookieOptions
 }
 
 /** Of refresh tokens, and of the sessions that live by them. */
@@ -53,7 +58,7 @@ export interface RefreshTokenOptions {
   absoluteLifetime?: Duration
   /** How long a spent refresh token is still a repeat, from the issue of its successor; 0: strict. @default '10s' */
   gracePeriod?: Duration
-  /** When a refresh token counts as spent: when its successor is issued, or when that is used. @default 'issue' */
+  /** When a refresh token counts as spent: when its successor is issued, or when that is used. @default 'issue'; 'use' in cookie mode */
   spentOn?: 'issue' | 'use'
   /** A refresh must bring the session's access token, expired or not. @default false */
   paired?: boolean
@@ -61,7 +66,10 @@ export interface RefreshTokenOptions {
   transports?: Transport[]
   /** By which proofs a login may bind its session to the device. @default [] */
   bindings?: Binding[]
-  /** Attributes of the cookie. @default HttpOnly, Secure, SameSite=Strict, Path = the scope of the registration */
+  /**
+   * Attributes of the cookie.
+   * @default HttpOnly, Secure, SameSite=Strict (Lax in cookie mode), Path = the scope of the registration
+   */
   cookie?: CookieOptions
 }
 
@@ -102,7 +110,7 @@ export interface AuthPluginOptions {
   claims?: ClaimsHook
   /** Called once for each reuse that is found. @default nothing */
   onReuse?: ReuseHook
-  /** `'push'`: every node learns at once of every ended session. @default 'none' */
+  /** `'push'`: every node learns at once of every ended session. @default 'none'; 'push' in cookie mode */
   revocation?: 'none' | 'push'
   /** How many replicas must have each ending before it is confirmed, in `timeout` at most (0.1 s). @default none */
   durability?: { replicas: number, timeout?: Duration }

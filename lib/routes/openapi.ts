@@ -17,13 +17,15 @@ export type RouteDocs = Record<'refresh' | 'logout' | 'jwks' | 'device', { confi
  * Documents the plugin's routes for @fastify/swagger. This is no Fastify schema, which would validate and serialise, by whichever
  * compilers the application has set: what the routes take and answer stays the same, documented or not.
  */
-export function documentRoutes ({ refreshToken: { transports, paired }, refreshCookie, claims, durability }: Settings): RouteDocs {
+export function documentRoutes (settings: Settings): RouteDocs {
+  const { refreshToken: { transports, paired }, refreshCookie, accessCookie, claims, durability } = settings
   const byCookie = transports.includes('cookie')
   const byBody = transports.includes('body')
   const text = { type: 'string' }
   const securitySchemes = {
     accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-    ...(byCookie ? { refreshToken: { type: 'apiKey', in: 'cookie', name: refreshCookie.name } } : {})
+    ...(byCookie ? { refreshToken: { type: 'apiKey', in: 'cookie', name: refreshCookie.name } } : {}),
+    ...(accessCookie === undefined ? {} : { accessCookie: { type: 'apiKey', in: 'cookie', name: accessCookie.name } })
   }
   const always = [errors.StoreUnavailableError, ...(byCookie ? [errors.CrossOriginRequestError] : [])]
   const credentials = { ...(byCookie ? { refreshToken: [] } : {}), ...(paired ? { accessToken: [] } : {}) }
@@ -51,10 +53,10 @@ export function documentRoutes ({ refreshToken: { transports, paired }, refreshC
         200: {
           type: 'object',
           description: byCookie ? 'The tokens; the cookie is set anew' : 'The tokens',
-          required: ['access_token', 'token_type', 'expires_in'],
+          // In cookie mode both tokens are in cookies, and a body has them only with the body transport.
+          required: [...(accessCookie === undefined ? ['access_token', 'token_type'] : []), 'expires_in'],
           properties: {
-            access_token: text,
-            token_type: { ...text, enum: ['Bearer'] },
+            ...(accessCookie === undefined || byBody ? { access_token: text, token_type: { ...text, enum: ['Bearer'] } } : {}),
             expires_in: { type: 'integer', description: 'In seconds' },
             ...(byBody ? { refresh_token: { ...text, description: 'Where the request brought one in its body' } } : {})
           }
@@ -70,7 +72,7 @@ export function documentRoutes ({ refreshToken: { transports, paired }, refreshC
     logout: document({
       summary: 'Logout',
       description: 'Ends the session that the refresh token names or, without one, the access token, expired or not.',
-      security: [...(byCookie ? [{ refreshToken: [] }] : []), { accessToken: [] }, {}],
+      security: [...(byCookie ? [{ refreshToken: [] }] : []), { accessToken: [] }, ...(accessCookie === undefined ? [] : [{ accessCookie: [] }]), {}],
       body: { type: 'object', properties: { ...properties, all: { type: 'boolean', description: 'Ends all sessions of the user' } } },
       response: {
         ...(durability === undefined ? {} : { 202: { type: 'null', description: 'The same, but replicas have yet to confirm it' } }),

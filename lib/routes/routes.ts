@@ -12,7 +12,7 @@ import { documentRoutes, type RouteDocs } from './openapi'
 import { checkOriginFirst, judgeForeignFirst } from './origin-first'
 import { redirectToProve } from './redirect-to-prove'
 import { refuseWithHeaders } from './refusals'
-import { writeTokens } from './token-response'
+import { clearTokens, writeTokens } from './token-response'
 
 const jwksMaxAge = 300
 
@@ -41,7 +41,7 @@ const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras =>
 
 function registerRefresh (scope: FastifyInstance, services: Services, options: RouteExtras): void {
   const refresh = createRefresh(services)
-  const { deviceBinding, readCredentials, refreshCookie } = services
+  const { deviceBinding, readCredentials } = services
   scope.post('/refresh', judgeForeignFirst(services, options), async (request, reply) => {
     const credentials = readCredentials(request)
     const hasProof = credentials.proofs.length > 0
@@ -49,7 +49,7 @@ function registerRefresh (scope: FastifyInstance, services: Services, options: R
       const issued = await refuseWithHeaders(request, reply, async () => await refresh(credentials, request))
       // Only a rotation takes the proof away: the late answer to a repeat would take the next one.
       if (issued.rotated && hasProof) deviceBinding?.proofCookie.clear(reply)
-      return writeTokens(reply, issued, refreshCookie)
+      return writeTokens(services, reply, issued)
     } catch (error) {
       if (deviceBinding === undefined || !isProofWanted(error)) throw error
       return await redirectToProve(reply, deviceBinding.proofCookie, hasProof)
@@ -59,19 +59,20 @@ function registerRefresh (scope: FastifyInstance, services: Services, options: R
 
 function registerLogout (scope: FastifyInstance, services: Services, options: RouteExtras): void {
   const logout = createLogout(services)
-  const { isTrusted, readCredentials, refreshCookie } = services
+  const { isTrusted, readCredentials } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
     const credentials = readCredentials(request)
-    const { transport, refreshTokens } = credentials
+    const { transport, refreshTokens, accessCookies } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
       // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
-      if (transport === 'cookie' && (refreshTokens.length > 0 || request.headers.authorization === undefined)) {
+      const hasCookie = refreshTokens.length > 0 || accessCookies.length > 0
+      if (transport === 'cookie' && (hasCookie || request.headers.authorization === undefined)) {
         checkOrigin(request, isTrusted)
       }
       return await logout(credentials, request, { all: readAll(request.body) })
     })
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no cookie.
-    if (transport === 'cookie') refreshCookie.clear(reply)
+    if (transport === 'cookie') clearTokens(services, reply)
     return await reply.code(confirmed ? 204 : 202).send()
   })
 }

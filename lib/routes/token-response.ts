@@ -1,23 +1,35 @@
 import type { FastifyReply } from 'fastify'
 import type { Issued } from '../actions/issue'
-import type { Cookie } from '../http/cookies'
+import { tokenCookies } from '../actions/token-cookies'
+import type { Services } from '../services'
 
 /** The answer to a login and to a refresh. @see RFC 6749 §5.1 */
 export interface TokenResponse {
-  access_token: string
-  token_type: 'Bearer' | 'DPoP'
+  /** Not in cookie mode with the cookie transport: there it travels in a cookie. */
+  access_token?: string
+  /** With `access_token`. */
+  token_type?: 'Bearer' | 'DPoP'
   /** How long the access token lives, in seconds. */
   expires_in: number
   /** With the body transport only. */
   refresh_token?: string
 }
 
-/** Writes the refresh token's cookie, if it travels in one, and returns the body of the answer. */
-export function writeTokens (reply: FastifyReply, issued: Issued, refreshCookie: Cookie): TokenResponse {
-  const { accessToken, expiresIn, refreshToken, transport, keptFor } = issued
+/** Writes the cookies of the tokens that travel in one, and returns the body of the answer. @throws INVALID_CLAIMS */
+export function writeTokens (services: Services, reply: FastifyReply, issued: Issued): TokenResponse {
+  const { accessToken, expiresIn, refreshToken, transport } = issued
+  const inCookies = transport === 'cookie'
+  if (inCookies) {
+    for (const line of tokenCookies(services, issued)) reply.header('set-cookie', line)
+  }
   reply.header('cache-control', 'no-store')
+  if (inCookies && services.accessCookie !== undefined) return { expires_in: expiresIn }
   const response: TokenResponse = { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn }
-  if (transport === 'body') response.refresh_token = refreshToken
-  else refreshCookie.write(reply, refreshToken, keptFor)
-  return response
+  return inCookies ? response : { ...response, refresh_token: refreshToken }
+}
+
+/** Takes the cookies of both tokens away from the browser. */
+export function clearTokens ({ accessCookie, refreshCookie }: Services, reply: FastifyReply): void {
+  accessCookie?.clear(reply)
+  refreshCookie.clear(reply)
 }

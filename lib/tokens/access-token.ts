@@ -28,8 +28,8 @@ export interface Subject {
 export interface AccessTokens {
   /** Signs the session's access token. `now` in ms since the epoch, `expiresIn` in seconds. @see RFC 9068 §2 */
   sign: (record: Created, subject: Subject, now: number) => { token: string, expiresIn: number }
-  /** Returns how many characters the token of such a session has, or at most has if it is sure to fit. */
-  measure: (subject: Subject) => number
+  /** Returns how many characters the token of such a session has; if it is sure to have no more than `most`, an upper bound. */
+  measure: (subject: Subject, most: number) => number
   /** Returns the claims of an authentic token, expired or not: the caller's own copy. `undefined` for any other text. */
   verify: (token: string) => AccessClaims | undefined
 }
@@ -73,11 +73,11 @@ export function createAccessTokens (signers: Ring<Signer>, { lifetime, clientId 
 
   return {
     sign,
-    measure: (subject) => {
+    measure: (subject, most) => {
       // Three bytes become four characters; only near the limit is it worth a signature to know exactly.
       const bytes = Buffer.byteLength(JSON.stringify([subject.sub, subject.claims]))
       const atMost = bare + 4 * Math.ceil(bytes / 3)
-      return atMost > longestAccessToken ? lengthOf(subject) : atMost
+      return atMost > most ? lengthOf(subject) : atMost
     },
     verify: (token) => {
       const known = verified.get(token)

@@ -18,7 +18,7 @@ export const day = 24 * hour
 
 /** What a client holds after a login or a refresh. */
 export interface Client {
-  body: TokenResponse
+  body: TokenResponse & { access_token: string }
   response: LightMyRequestResponse
   /** The refresh token, by whichever transport it came. */
   refreshToken: string
@@ -69,7 +69,7 @@ export async function build (t: Teardown, { server, extend, ...options }: Setup 
 /** What a client holds after this response. @throws where it is not a token response */
 export function toClient (response: LightMyRequestResponse): Client {
   if (response.statusCode !== 200) throw new Error(`${response.statusCode} ${response.body}`)
-  const body = response.json<TokenResponse>()
+  const body = response.json<Client['body']>()
   const set = response.cookies.find(({ name }) => name.endsWith('refresh_token'))
   const refreshToken = body.refresh_token ?? set?.value ?? ''
   return { body, response, refreshToken, cookie: `${set?.name}=${refreshToken}`, authorization: `Bearer ${body.access_token}` }
