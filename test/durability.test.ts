@@ -75,12 +75,10 @@ t.test('replicas that are away hold up nobody but those who wait for them', asyn
   const { app, login, refresh } = await build(t, { redis: master.client(), durability: { replicas: 1, timeout: 2 } })
   const client = await login()
   await cutOff(replica)
-  const start = performance.now()
-  const endings = Array.from({ length: 150 }, async (_, i) => await app.sessions.revoke(`user-${i}`, 'x').catch((error: { code: string }) => error.code))
-  const quick = await Promise.race(endings)
-  t.equal(quick, 'ENDING_UNCONFIRMED', 'where a hundred wait already, one more is told at once')
-  t.equal((await refresh(client)).statusCode, 200)
-  t.ok(performance.now() - start < 1500)
+  const endings = Array.from({ length: 150 }, async (_, i) =>
+    await app.sessions.revoke(`user-${i}`, 'x').catch((error: { code: string }) => error.code))
+  const first = await Promise.race([refresh(client).then(({ statusCode }) => statusCode), ...endings])
+  t.equal(first, 200, 'a refresh waits for none of them')
   t.strictSame(new Set(await Promise.all(endings)), new Set(['ENDING_UNCONFIRMED']))
 })
 
