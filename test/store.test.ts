@@ -1,67 +1,106 @@
-// @ts-nocheck
 import fc from 'fast-check'
 import t from 'tap'
 import { RedisStore, MemoryStore } from '../lib/index'
-import { createAsk } from '../lib/store/bounded'
-import { Clock } from '../lib/store/redis/server-clock'
-import type { Store } from '../lib/store/store'
+import { boundStore } from '../lib/store/bounded'
 import { createScripts } from '../lib/store/redis/scripts/scripts'
-import { TestClock, build, hour, minute, day } from './support/app'
-import { observe } from './support/events'
+import type { Store } from '../lib/store/store'
+import { TestClock, hour, minute, day, second } from './support/app'
 import { age } from './support/age'
-import { contract, creation, rotation, within } from './support/store-contract'
+import { creation, Holder, presentation, rotation, timeout } from './support/contract/subject'
+import { holdToContract } from './support/hold-to-contract'
 import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
 
-contract(t, 'MemoryStore', async () => {
-  const clock = new TestClock()
-  clock.ms = Date.now()
-  return { store: new MemoryStore(clock), pass: (ms) => clock.pass(ms) }
+const nobody = () => {}
+
+t.test('MemoryStore', async (t) => {
+  holdToContract(t, 'MemoryStore', () => {
+    const clock = new TestClock()
+    clock.ms = Date.now()
+    return { store: new MemoryStore(clock), pass: (ms) => clock.pass(ms) }
+  })
+
+  t.test('a login frees the memory of users whose sessions have all run out', async (t) => {
+    const clock = new TestClock()
+    const store = new MemoryStore(clock)
+    const users = Array.from({ length: 4 }, (_, i) => `user ${i}`)
+    for (const user of users) await store.create(user, creation({ idleLifetime: hour }))
+    const held = async () => {
+      // With the clock set back, what was only hidden is there again.
+      clock.pass(-hour)
+      const lists = await Promise.all(users.map(async (user) => await store.list(user)))
+      clock.pass(hour)
+      return lists.flat().length
+    }
+    clock.pass(hour)
+    t.equal(await held(), 4)
+    const { session } = await store.create('user 9', creation())
+    t.equal(await held(), 2, 'two at each login')
+    await store.create('user 8', creation())
+    t.equal(await held(), 0)
+    t.strictSame(await store.find('user 9', session.sid), session)
+  })
+
+  t.test('a user with a living session is not swept', async (t) => {
+    const clock = new TestClock()
+    const store = new MemoryStore(clock)
+    await store.create('ada', creation({ idleLifetime: hour }))
+    const { session } = await store.create('ada', creation())
+    clock.pass(hour)
+    for (let i = 0; i < 3; i++) await store.create('eve', creation())
+    t.strictSame(await store.list('ada'), [session])
+  })
 })
 
 t.test('RedisStore', async (t) => {
   const server = await redisFor(t)
   const client = server.client()
   const shared = new RedisStore(client)
+  const pass = async (ms: number) => await age(client, ms)
 
-  contract(t, 'RedisStore', async () => ({ store: shared, pass: async (ms) => await age(client, ms) }))
+  holdToContract(t, 'RedisStore', () => ({ store: shared, pass }))
 
-  t.test('every key has a TTL at every moment; after a login it is the end of the session that lives longest', async (t) => {
+  t.test('after a login the TTL of a key is the end of the session that lives longest', async (t) => {
     await client.flushall()
     const store = new RedisStore(client, { prefix: 'app:' })
     const ttl = async () => await client.pexpiretime('app:{u}')
-    const { session: short } = await store.create('u', creation({ idleLifetime: hour }), within)
+    const { session: short } = await store.create('u', creation({ idleLifetime: hour }), timeout)
     t.equal(await ttl(), short.expiresAt)
-    const { session: long } = await store.create('u', creation({ idleLifetime: day }), within)
+    const { session: long } = await store.create('u', creation({ idleLifetime: day }), timeout)
     t.equal(await ttl(), long.expiresAt)
-    await store.rotate('u', rotation(short.sid, 1, { idleLifetime: hour }), within)
+    await store.rotate('u', rotation(short.sid, 1, { idleLifetime: hour }), timeout)
     t.equal(await ttl(), long.expiresAt)
-    await store.end('u', long.sid, within)
+    await store.end('u', long.sid, timeout)
     t.ok(await ttl() > 0)
     await age(client, 2 * hour)
-    const { session: third } = await store.create('u', creation({ idleLifetime: minute }), within)
-    t.equal(await ttl(), third.expiresAt, 'a login clears away what has run out, and its TTL')
+    const { session: third } = await store.create('u', creation({ idleLifetime: minute }), timeout)
+    t.equal(await ttl(), third.expiresAt, 'a login removes what has run out, and its TTL')
     t.equal(await client.hlen('app:{u}'), 1)
     t.strictSame(await client.keys('*'), ['app:{u}'], 'one key for each user')
-    await store.end('u', third.sid, within)
-    t.strictSame(await client.keys('*'), [], 'none is left when the last session is over')
+    await store.end('u', third.sid, timeout)
+    t.strictSame(await client.keys('*'), [], 'none is left when the last session has ended')
   })
 
-  t.test('a key is kept for as long as each of its sessions, however idle lifetimes change, and not past the last deadline', async (t) => {
+  t.test('a key is kept for as long as each of its sessions, and not past the last deadline', async (t) => {
     const store = new RedisStore(client)
     const lifetimes = fc.constantFrom(10_007, minute, hour, day, 14 * day)
-    const step = fc.record({ which: fc.nat(2), idleLifetime: lifetimes, pass: fc.integer({ min: 0, max: 17 }) })
-    // A login clears away what has run out, and writes the rest anew.
-    const cleared = [[1, day, 0], [1, day, 1], [0, minute, 16], [1, day, 0], [2, minute, 8], [1, day, 0]] as const
-    const examples = [cleared.map(([which, idleLifetime, pass]) => ({ which, idleLifetime, pass }))] as [Array<{ which: number, idleLifetime: number, pass: number }>]
+    const spentOn = fc.constantFrom('issue' as const, 'use' as const)
+    const passing = fc.integer({ min: 0, max: 17 })
+    const step = fc.record({ which: fc.nat(2), idleLifetime: lifetimes, pass: passing, spentOn })
+    // A login clears away what has run out, and sets the TTL anew.
+    const cleared = ([[1, day, 0], [1, day, 1], [0, minute, 16], [1, day, 0], [2, minute, 8], [1, day, 0]] as const)
+      .map(([which, idleLifetime, pass]) => ({ which, idleLifetime, pass, spentOn: 'issue' as const }))
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
       await client.flushall()
       let deadline = 0
-      for (const [i, { which, idleLifetime, pass }] of steps.entries()) {
+      for (const [i, { which, idleLifetime, pass, spentOn }] of steps.entries()) {
         const [sid, lifetime] = [`session-${which}`, { idleLifetime, absoluteLifetime: 20 * day }]
-        const { outcome } = await store.rotate('u', rotation(sid, 1000 + i, { idleLifetime }), within)
-        if (outcome === 'unknown') await store.create('u', creation({ sid, ...lifetime }), within)
-        const sessions = await store.list('u', within)
+        const known = await store.find('u', sid, timeout)
+        const handedOutAt = Math.max(0, (store.now() ?? 0) - (known?.createdAt ?? 0) - minute)
+        const given = rotation(sid, 1000 + i, { idleLifetime, spentOn, handedOutAt })
+        const { outcome } = await store.rotate('u', given, timeout)
+        if (outcome === 'unknown') await store.create('u', creation({ sid, ...lifetime }), timeout)
+        const sessions = await store.list('u', timeout)
         deadline = Math.max(deadline, ...sessions.map(({ deadline }) => deadline))
         const kept = await client.pexpiretime('jwt:{u}')
         const last = Math.max(...sessions.map(({ expiresAt }) => expiresAt))
@@ -71,64 +110,169 @@ t.test('RedisStore', async (t) => {
         await age(client, ms)
         deadline -= ms
       }
-    }), { numRuns: 150, examples: [examples] })
+    }), { numRuns: 150, examples: [[cleared]] })
     t.pass('over 150 histories')
   })
 
   t.test('most rotations leave the TTL of their key alone', async (t) => {
-    const store = new RedisStore(client)
-    const { session: { sid } } = await store.create('u', creation(), within)
+    const holder = await Holder.login(shared, 'a day')
     let touched = 0
-    for (let generation = 1; generation <= 48; generation++) {
+    for (let i = 0; i < 48; i++) {
       await age(client, 30 * minute)
       await client.config('RESETSTAT')
-      await store.rotate('u', rotation(sid, generation), within)
-      touched += Number(/cmdstat_pexpireat:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0)
+      await holder.refresh('rotated')
+      const stats = await client.info('commandstats')
+      touched += Number(/cmdstat_pexpireat:calls=(\d+)/.exec(stats)?.[1] ?? 0)
     }
     t.equal(touched, 2, 'in a day of 48 rotations')
   })
 
+  t.test('a session takes the bytes of its content and 28 more, bound ones 12 more', async (t) => {
+    const at = async (sid: string) => await client.hstrlen('jwt:{u}', sid)
+    await client.flushall()
+    const holder = await Holder.login(shared, 'u', {}, { content: 'c'.repeat(36) })
+    t.equal(await at(holder.sid), 64)
+    for (let i = 0; i < 3; i++) {
+      const { token } = holder
+      const { next } = await holder.refresh('rotated')
+      await holder.refresh('repeated', token)
+      holder.token = next
+      await age(client, hour)
+    }
+    await holder.refresh('offered', holder.token, { spentOn: 'use' })
+    t.equal(await at(holder.sid), 64, 'whatever has been presented')
+    t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack', 'which keeps it small')
+    await shared.bind('u', { sid: holder.sid, boundTo: 'ThumbprintOfMine' }, timeout)
+    t.equal(await at(holder.sid), 76)
+  })
+
+  t.test('in a burst a session has one key more, which goes by itself; otherwise it has none', async (t) => {
+    await client.flushall()
+    const holder = await Holder.login(shared, 'u')
+    const mark = `jwt:{u}:${holder.sid}`
+    for (let i = 0; i < 3; i++) {
+      await age(client, 12 * second)
+      await holder.refresh('rotated')
+    }
+    t.strictSame(await client.keys('*'), ['jwt:{u}'])
+    for (let i = 0; i < 50; i++) {
+      await holder.refresh('rotated')
+      await age(client, 500)
+    }
+    t.strictSame((await client.keys('*')).sort(), ['jwt:{u}', mark])
+    t.ok(await client.strlen(mark) <= 80, 'of at most ten marks')
+    const ttl = await client.pttl(mark)
+    t.ok(ttl > 10 * second && ttl <= 11_250)
+    await client.config('RESETSTAT')
+    await age(client, 20 * second)
+    t.strictSame(await client.keys('*'), ['jwt:{u}'])
+    await holder.refresh('rotated')
+    const stats = await client.info('commandstats')
+    t.notMatch(stats, /cmdstat_(get|set):/, 'a rotation out of a burst does not look for it')
+    t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack')
+  })
+
+  t.test('what is no session is skipped and removed by every script that finds it', async (t) => {
+    const long = 'garbage, and long enough to be taken for a session'
+    // Fields that could be a session but for one member.
+    const holder = await Holder.login(shared, 'pattern')
+    const good = await client.hgetBuffer('jwt:{pattern}', holder.sid) as Buffer
+    const change = (at: number, ...bytes: number[]) => Buffer.concat([good.subarray(0, at), Buffer.of(...bytes), good.subarray(at + bytes.length)])
+    const bad = {
+      empty: '',
+      short: 'garbage',
+      long,
+      late: change(4, 0x7f),
+      wrong: change(15, 0x70),
+      bound: Buffer.concat([Buffer.of(128), good.subarray(1, 39)])
+    }
+    const steps: Record<string, (store: Store, sid: string) => Promise<unknown>> = {
+      list: async (store) => t.equal((await store.list('u', timeout)).length, 1),
+      create: async (store) => t.strictSame((await store.create('u', creation(), timeout)).ended, []),
+      endAll: async (store) => t.match(await store.endAll('u', { except: 'good' }, timeout), { outcome: 'done', ended: [] }),
+      find: async (store, sid) => t.equal(await store.find('u', sid, timeout), undefined),
+      rotate: async (store, sid) => t.strictSame(await store.rotate('u', rotation(sid, 1), timeout), { outcome: 'unknown' }),
+      end: async (store, sid) => t.equal(await store.end('u', sid, timeout), undefined),
+      update: async (store, sid) => t.equal(await store.update('u', { sid, from: '', to: '' }, timeout), undefined),
+      bind: async (store, sid) => t.equal(await store.bind?.('u', { sid, boundTo: 'ThumbprintOfMine' }, timeout), undefined),
+      witness: async (store, sid) => t.strictSame(await store.endAll('u', { witness: presentation(sid, 1) }, timeout), { outcome: 'unknown' })
+    }
+    for (const [verb, step] of Object.entries(steps)) {
+      for (const [sid, bytes] of Object.entries(bad)) {
+        await client.flushall()
+        await shared.create('u', creation({ sid: 'good' }), timeout)
+        await client.hset('jwt:{u}', sid, bytes)
+        await step(shared, sid)
+        t.equal(await client.hexists('jwt:{u}', sid), 0, `${verb} removes what is ${sid}`)
+        t.ok(await shared.find('u', 'good', timeout))
+      }
+    }
+  })
+
+  t.test('a server without memory ends nobody for a login that it refuses, and rotates nothing', async (t) => {
+    await client.flushall()
+    const store = new RedisStore(client)
+    const sids: string[] = []
+    for (let i = 0; i < 3; i++) {
+      const idleLifetime = i === 0 ? minute : day
+      sids.push((await store.create('u', creation({ idleLifetime }), timeout)).session.sid)
+    }
+    await age(client, hour)
+    const holder = await Holder.login(store, 'v')
+    await holder.refresh('rotated')
+    const before = await holder.find()
+    await client.config('SET', 'maxmemory', '1')
+    const more = { maxSessions: 1, replaces: sids[2] }
+    await t.rejects(store.create('u', creation(more), timeout), { message: /OOM/ })
+    await t.rejects(store.create('new', creation(), timeout), { message: /OOM/ })
+    await t.rejects(holder.present(), { message: /OOM/ })
+    await client.config('SET', 'maxmemory', '0')
+    t.strictSame((await store.list('u', timeout)).map(({ sid }) => sid).sort(), sids.slice(1).sort())
+    t.strictSame((await client.keys('*')).filter((key) => !key.startsWith('jwt:{v}')), ['jwt:{u}'])
+    t.strictSame(await holder.find(), before)
+    await holder.refresh('rotated')
+  })
+
+  t.test('a login whose TTL cannot be set leaves nothing', async (t) => {
+    await client.flushall()
+    await client.acl('SETUSER', 'noexpire', 'on', 'nopass', '~*', '&*', '+@all', '-pexpireat')
+    const store = new RedisStore(server.client({ username: 'noexpire', password: 'any' }))
+    await t.rejects(store.create('u', creation(), timeout), { message: /user executing|ACL failure/ })
+    t.strictSame(await client.keys('*'), [])
+    const holder = await Holder.login(shared, 'u', {}, { idleLifetime: minute })
+    const other = new RedisStore(server.client({ username: 'noexpire', password: 'any' }))
+    await t.rejects(other.rotate('u', rotation(holder.sid, 1), timeout), { message: /user executing|ACL failure/ })
+    t.match(await holder.find(), { generation: 1 }, 'nor does such a rotation')
+  })
+
   t.test('a step is one round trip', async (t) => {
     const store = new RedisStore(client)
-    await store.open(within)
+    await store.open(timeout)
     const seen = await monitor(server)
-    const { session: { sid } } = await store.create('u', creation(), within)
-    await store.find('u', sid, within)
-    await store.list('u', within)
-    await store.rotate('u', rotation(sid, 1), within)
-    await store.end('u', sid, within)
-    await store.endAll('u', {}, within)
-    const lines = await seen.flush()
-    t.strictSame(lines.map(([name]) => name), Array(6).fill('evalsha'))
+    const { session: { sid } } = await store.create('u', creation(), timeout)
+    await store.find('u', sid, timeout)
+    await store.list('u', timeout)
+    await store.rotate('u', rotation(sid, 1), timeout)
+    await store.rotate('u', rotation(sid, 2), timeout)
+    await store.rotate('u', rotation(sid, 1), timeout)
+    await store.update('u', { sid, from: '', to: '' }, timeout)
+    await store.bind('u', { sid, boundTo: 'ThumbprintOfMine' }, timeout)
+    await store.end('u', sid, timeout)
+    await store.endAll('u', { witness: { sid } }, timeout)
+    t.strictSame((await seen.flush()).map(([name]) => name), Array(10).fill('evalsha'))
   })
 
   t.test('scripts that the server has forgotten go unnoticed', async (t) => {
-    const store = new RedisStore(client)
-    for (const { sha } of Object.values(createScripts('jwt:ended'))) t.match(sha, /^[0-9a-f]{40}$/)
     await client.script('FLUSH')
-    const { session: { sid } } = await store.create('u', creation(), within)
+    const { session: { sid } } = await shared.create('u', creation(), timeout)
     await client.script('FLUSH')
-    t.match(await store.rotate('u', rotation(sid, 1), within), { outcome: 'rotated' })
+    t.match(await shared.rotate('u', rotation(sid, 1), timeout), { outcome: 'rotated' })
   })
 
-  t.test('a command whose deadline has passed by the clock of the store takes no effect', async (t) => {
-    const store = new RedisStore(client)
-    await store.list('u', within)
-    await client.flushall()
-    await server.pause()
-    const late = store.create('u', creation(), 50)
-    const ask = createAsk(store, 50)
-    await t.rejects(ask(async () => await late), { code: 'STORE_UNAVAILABLE', headers: { 'retry-after': '1' }, reason: 'no answer within 50 ms' })
-    await server.resume()
-    await t.rejects(late, { message: 'the command reached the store too late' })
-    t.strictSame(await client.keys('*'), [])
-  })
-
-  t.test('errors of the server are answered, without the arguments of the command', async (t) => {
-    const store = new RedisStore(client)
+  t.test('errors of the server are reported, without the arguments of the command', async (t) => {
     await client.set('jwt:{u}', 'not a hash')
-    const ask = createAsk(store, within)
-    const error = await ask(async (store, within) => await store.create('u', creation({ text: 'private' }), within)).catch((error: Error) => error)
+    const store = boundStore(shared, timeout, nobody)
+    const error = await store.create('u', creation({ content: 'private' })).catch((error: Error) => error)
     t.match(error, { code: 'STORE_UNAVAILABLE', statusCode: 503, reason: /WRONGTYPE/ })
     t.notMatch(JSON.stringify(Object.entries(error)), /private/)
     await client.flushall()
@@ -136,145 +280,50 @@ t.test('RedisStore', async (t) => {
 
   t.test('a sleeping client is woken', async (t) => {
     const store = new RedisStore(server.client({ lazyConnect: true }))
-    t.strictSame(await store.list('u', within), [])
+    t.strictSame(await store.list('u', timeout), [])
   })
 
   t.test('any prefix is kept to, in keys and in channels', async (t) => {
     for (const prefix of ['', 'my:', 'it\'s "\\\n\0☎]]1', '𝄞%$&']) {
+      await client.flushall()
       const store = new RedisStore(server.client(), { prefix })
-      await store.create('u', creation({ sid: 'the session' }), within)
+      await store.create('u', creation({ sid: 'the session' }), timeout)
       t.strictSame(await client.keys('*'), [`${prefix}{u}`])
       t.equal(await new Promise<string>((resolve) => {
-        t.teardown(store.listen({ ended: resolve, lost: () => {}, listening: () => { store.end('u', 'the session', within) } }))
+        const listening = () => { store.end('u', 'the session', timeout) }
+        t.teardown(store.listen({ ended: resolve, lost: () => {}, listening }))
       }), 'the session')
       t.strictSame(await client.keys('*'), [])
     }
   })
 
   t.test('keyPrefix of the client is kept to', async (t) => {
+    await client.flushall()
     const store = new RedisStore(server.client({ keyPrefix: 'mine:' }))
-    const { session } = await store.create('u', creation(), within)
-    t.strictSame(await client.keys('*'), ['mine:jwt:{u}'])
-    t.strictSame(await store.find('u', session.sid, within), session)
+    const holder = await Holder.login(store, 'u')
+    await holder.refresh('rotated')
+    t.strictSame((await client.keys('*')).sort(), ['mine:jwt:{u}', `mine:jwt:{u}:${holder.sid}`])
     await client.flushall()
   })
+})
 
-  t.test('a server that is down is waited for, no longer than told', async (t) => {
-    const other = await redisFor(t)
-    const client = other.client()
-    const store = new RedisStore(client)
-    await store.open(within)
-    await other.kill()
-    await new Promise<void>((resolve) => client.once('close', resolve))
-    await t.rejects(store.list('u', 30), { message: /not ready/ })
-    const patient = store.list('u', 10_000)
-    await other.start()
-    t.strictSame(await patient, [])
+t.test('a script is sent as it is documented', async (t) => {
+  const scripts = createScripts('jwt:ended')
+  for (const [name, { lua, sha }] of Object.entries(scripts)) {
+    t.match(sha, /^[0-9a-f]{40}$/)
+    t.notMatch(lua, /\$\{|undefined|NaN|\[object|function rotate|=>/, `${name} has nothing unresolved`)
+    t.match(lua, /^local call/)
+    t.match(lua, /'jwt:ended'/.test(lua) ? /PUBLISH/ : /HGET/)
+  }
+  const used = (lua: string) => [...new Set([...lua.matchAll(/ARGV\[(\w+)/g)].map(([, name]) => name))].sort()
+  t.strictSame(Object.fromEntries(Object.entries(scripts).map(([name, { lua }]) => [name, used(lua).join(' ')])), {
+    create: '1 2 3 4 5 6 7 8',
+    find: '1 2',
+    list: '1',
+    rotate: '1 2 3 4 first',
+    update: '1 2 3 4',
+    end: '1 2',
+    endAll: '1 2 3 4 5 6 7 8',
+    bind: '1 2 3'
   })
-})
-
-t.test('RedisStore refuses what is no client, and wrong options', async (t) => {
-  for (const client of [undefined, null, {}, 'redis://localhost']) {
-    t.throws(() => new RedisStore(client as never), { code: 'INVALID_OPTION' })
-  }
-  const client = { status: 'ready', on () {}, evalsha () {} }
-  t.throws(() => new RedisStore(client as never, { prefix: 'a{b}' }), { code: 'INVALID_OPTION', message: /RedisStore\.prefix/ })
-  t.throws(() => new RedisStore(client as never, { prefx: 'a' } as never), { code: 'INVALID_OPTION', message: /prefx/ })
-})
-
-t.test('whatever a store rejects with, or throws, comes to one error', async (t) => {
-  const ask = createAsk(new MemoryStore(), within)
-  for (const reason of ['a word', undefined, new Error('a reason')] as unknown[]) {
-    const wanted = { code: 'STORE_UNAVAILABLE', reason: reason instanceof Error ? 'a reason' : 'the store failed' }
-    await t.rejects(ask(async () => await new Promise((_resolve, reject) => { Object.assign(reject)(reason) })), wanted)
-    await t.rejects(ask(() => { throw reason }), wanted)
-  }
-  t.equal(await ask(Object.assign(() => 'plain')), 'plain', 'one that answers no promise does as well')
-})
-
-t.test('who waits for a store gives up no sooner than told', async (t) => {
-  for (const ms of [1, 9, 49, 249]) {
-    const ask = createAsk(new MemoryStore(), ms)
-    const busyUntil = performance.now() + 5
-    while (performance.now() < busyUntil);
-    const start = performance.now()
-    await t.rejects(ask(() => new Promise(() => {})), { code: 'STORE_UNAVAILABLE' })
-    t.ok(performance.now() - start >= ms, `${ms} ms, in a turn that began earlier`)
-  }
-})
-
-t.test('what was given up takes no effect, whoever gave up', async (t) => {
-  const server = await redisFor(t)
-  const hasty = server.client({ commandTimeout: 49 })
-  const given = [249, 49, 23].map((ms) => [`${ms} ms`, server.client(), ms] as const)
-  for (const [what, client, ms] of [...given, ['a client of little patience', hasty, 249] as const]) {
-    const store = new RedisStore(client)
-    await store.open(within)
-    for (let round = 0; round < 5; round++) {
-      const { session: { sid } } = await store.create('u', creation({ sid: `${what} ${round}` }), within)
-      let late: Promise<unknown> = Promise.resolve()
-      await server.pause()
-      const ask = createAsk(store, ms)
-      await t.rejects(ask(async (store, within) => await (late = store.rotate('u', rotation(sid, 1), within))), { code: 'STORE_UNAVAILABLE' })
-      await server.resume()
-      await late.catch(() => {})
-      t.match(await store.find('u', sid, within), { generation: 1 }, what)
-    }
-  }
-})
-
-t.test('a store that fails after its time is told of once', async (t) => {
-  const seen = observe(t)
-  const ask = createAsk(new MemoryStore(), 10)
-  let failLate = () => {}
-  const late = new Promise<never>((_resolve, reject) => { failLate = () => reject(new Error('late')) })
-  await t.rejects(ask(() => late), { code: 'STORE_UNAVAILABLE', reason: 'no answer within 10 ms' })
-  failLate()
-  await t.rejects(late)
-  t.match(seen(), [['store-error', { error: { message: 'no answer within 10 ms' } }]])
-  t.equal(seen().length, 1)
-})
-
-t.test('a clock of the store is learned from its answers', async (t) => {
-  const clock = new Clock()
-  t.equal(clock.now(), undefined)
-  const at = performance.now()
-  clock.learn(1_000_000, at)
-  const learned = (ms: number) => { const now = clock.now() ?? 0; return now >= ms - 1 && now < ms + 1000 }
-  t.ok(learned(1_000_000))
-  clock.learn(5_000_000, performance.now())
-  t.ok(learned(5_000_000), 'a step forward is followed')
-  clock.learn(2_000_000, performance.now())
-  t.ok(learned(2_000_000), 'a step back is followed')
-  clock.learn(2_000_000 - 500, performance.now() - 2000)
-  t.ok(learned(2_000_000), 'a slower answer that agrees makes nothing worse')
-})
-
-t.test('MemoryStore forgets users whose sessions have all run out', async (t) => {
-  const clock = new TestClock()
-  const store: Store = new MemoryStore(clock)
-  for (let i = 0; i < 4; i++) await store.create(`user ${i}`, creation({ idleLifetime: hour }), within)
-  clock.pass(hour)
-  const { session } = await store.create('user 9', creation(), within)
-  t.ok(await store.find('user 9', session.sid, within))
-  t.strictSame(await store.list('user 3', within), [])
-})
-
-t.test('a server that may throw sessions out is warned of when the application starts', async (t) => {
-  const server = await redisFor(t)
-  const admin = server.client()
-  const start = async (redis = server.client()) => {
-    const lines: string[] = []
-    await build(t, { redis, server: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
-    return lines.join('')
-  }
-  await admin.config('SET', 'maxmemory-policy', 'volatile-lru')
-  t.equal(await start(), '', 'without a limit nothing is thrown out')
-  await admin.config('SET', 'maxmemory', '100mb')
-  t.match(await start(), /Redis evicts by volatile-lru when its 104857600 bytes are full/)
-  await admin.acl('SETUSER', 'default', '-info')
-  t.equal(await start(server.client({ enableReadyCheck: false })), '', 'a server that may not be asked is trusted')
-  await admin.acl('SETUSER', 'default', '+info')
-  await admin.config('SET', 'maxmemory-policy', 'noeviction')
-  t.equal(await start(), '')
 })

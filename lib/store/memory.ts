@@ -1,15 +1,23 @@
 import { judge, present, type Kept } from './presentation'
-import type { Creation, EndedAll, EndingAll, Listener, Outcome, Rotation, SessionRecord, Store } from './store'
+import type {
+  Creation, EndedAll, EndingAll, Listener, Outcome, Rotation, SessionRecord, Store
+} from './store'
 
-const byAge = (a: SessionRecord, b: SessionRecord) => a.createdAt - b.createdAt || (a.sid < b.sid ? -1 : 1)
+const byAge = (a: SessionRecord, b: SessionRecord): number =>
+  a.createdAt - b.createdAt || (a.sid < b.sid ? -1 : 1)
 
-/** Keeps sessions in this process's memory, for development and tests: they end with the process. */
+/**
+ * Keeps sessions in this process's memory, for development and tests: they end with the process.
+ */
 export class MemoryStore implements Store {
   readonly now: () => number
   readonly #users = new Map<string, Map<string, Kept>>()
   readonly #listeners = new Set<Listener>()
 
-  /** @param options.now a clock in ms since the epoch, for tests */
+  /**
+   * @param options.now a clock in ms since the epoch, for tests
+   * @default options.now Date.now
+   */
   constructor ({ now = Date.now }: { now?: () => number } = {}) {
     this.now = now
   }
@@ -19,15 +27,16 @@ export class MemoryStore implements Store {
     this.#sweep()
     const known = this.#get(userTag, sid)
     if (known !== undefined) return { session: known.record, ended: [] }
-    const now = this.now()
-    const deadline = now + absoluteLifetime
-    const expiresAt = Math.min(now + idleLifetime, deadline)
-    const session = { sid, generation: 1, createdAt: now, refreshedAt: now, expiresAt, deadline, signer, content }
+    const createdAt = this.now()
+    const deadline = createdAt + absoluteLifetime
+    const expiresAt = Math.min(createdAt + idleLifetime, deadline)
+    const times = { createdAt, refreshedAt: createdAt, expiresAt, deadline }
+    const session = { sid, generation: 1, ...times, signer, content }
     const living = this.#living(userTag)
     const others = living.filter(({ sid }) => sid !== replaces)
     const excess = others.slice(0, Math.max(0, others.length + 1 - maxSessions))
-    const ended = living.filter((session) => session.sid === replaces || excess.includes(session))
-    for (const { sid } of ended) this.#remove(userTag, sid)
+    const ended = living.filter((one) => one.sid === replaces || excess.includes(one))
+    this.#remove(userTag, ended)
     this.#put(userTag, { record: session, marks: [], repeated: false, streak: 0, offered: false })
     return { session, ended }
   }
@@ -44,7 +53,7 @@ export class MemoryStore implements Store {
     const before = this.#get(userTag, rotation.sid)
     if (before === undefined) return { outcome: 'unknown' }
     const { outcome, kept } = present(before, rotation, this.now())
-    if (kept === undefined) this.#remove(userTag, rotation.sid)
+    if (kept === undefined) this.#remove(userTag, [before.record])
     else this.#put(userTag, kept)
     return outcome
   }
@@ -56,21 +65,21 @@ export class MemoryStore implements Store {
   }
 
   async end (userTag: string, sid: string) {
-    const kept = this.#get(userTag, sid)
-    if (kept !== undefined) this.#remove(userTag, sid)
-    return kept?.record
+    const record = this.#get(userTag, sid)?.record
+    if (record !== undefined) this.#remove(userTag, [record])
+    return record
   }
 
   async endAll (userTag: string, { except, witness }: EndingAll): Promise<EndedAll> {
-    if (witness !== undefined) {
-      const kept = this.#get(userTag, witness.sid)
-      if (kept === undefined) return { outcome: 'unknown' }
-      const found = 'generation' in witness ? judge(kept, witness, this.now()) : undefined
-      if (found?.outcome === 'reused') this.#remove(userTag, witness.sid)
-      if (found?.outcome === 'reused' || found?.outcome === 'unproven') return { ...found, outcome: found.outcome }
+    const kept = witness === undefined ? undefined : this.#get(userTag, witness.sid)
+    if (witness !== undefined && kept === undefined) return { outcome: 'unknown' }
+    if (kept !== undefined && witness !== undefined && 'generation' in witness) {
+      const { outcome, ...verdict } = judge(kept, witness, this.now())
+      if (outcome === 'reused') this.#remove(userTag, [kept.record])
+      if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
     }
     const ended = this.#living(userTag).filter(({ sid }) => sid !== except)
-    for (const { sid } of ended) this.#remove(userTag, sid)
+    this.#remove(userTag, ended)
     return { outcome: 'done', ended }
   }
 
@@ -92,9 +101,8 @@ export class MemoryStore implements Store {
   }
 
   #living (userTag: string): SessionRecord[] {
-    const now = this.now()
     const records = [...this.#users.get(userTag)?.values() ?? []].map(({ record }) => record)
-    return records.filter(({ expiresAt }) => expiresAt > now).sort(byAge)
+    return records.filter(({ expiresAt }) => expiresAt > this.now()).sort(byAge)
   }
 
   #change (userTag: string, kept: Kept, change: Partial<SessionRecord>): SessionRecord {
@@ -110,18 +118,22 @@ export class MemoryStore implements Store {
     this.#users.set(userTag, sessions.set(kept.record.sid, kept))
   }
 
-  #remove (userTag: string, sid: string): void {
+  #remove (userTag: string, records: SessionRecord[]): void {
     const sessions = this.#users.get(userTag)
-    if (sessions?.delete(sid) === true && sessions.size === 0) this.#users.delete(userTag)
-    for (const { ended } of this.#listeners) ended(sid)
+    for (const { sid } of records) {
+      sessions?.delete(sid)
+      for (const { ended } of this.#listeners) ended(sid)
+    }
+    if (sessions?.size === 0) this.#users.delete(userTag)
   }
 
-  // Each login removes two users whose sessions have all run out: garbage cannot outgrow the living.
+  // Each login removes two users whose sessions have all run out: they cannot outgrow the living.
   #sweep (): void {
     const now = this.now()
     let looks = 2
     for (const [userTag, sessions] of this.#users) {
-      if (looks-- === 0 || [...sessions.values()].some(({ record }) => record.expiresAt > now)) return
+      const living = [...sessions.values()].some(({ record }) => record.expiresAt > now)
+      if (looks-- === 0 || living) return
       this.#users.delete(userTag)
     }
   }

@@ -3,7 +3,7 @@ import type { HandedOut, Outcome, Presentation, Rotation, SessionRecord, Verdict
 /** A session, and what a store keeps of it beside its record. */
 export interface Kept {
   readonly record: SessionRecord
-  /** When generations before the present one were handed out, the oldest first; only in a burst. */
+  /** When generations before the present one were handed out, oldest first; only in a burst. */
   readonly marks: readonly HandedOut[]
   /** Whether a repeat came in this generation. */
   readonly repeated: boolean
@@ -13,22 +13,63 @@ export interface Kept {
   readonly offered: boolean
 }
 
+/** What presenting a token came to, and the session as it is then: `undefined` if it has ended. */
+export interface Presented {
+  outcome: Outcome
+  kept: Kept | undefined
+}
+
+type Name = Exclude<Outcome['outcome'], 'unknown'>
+
 /** The highest generation; a session that would pass it ends. */
 const lastGeneration = 2 ** 24 - 1
 const longestStreak = 31
 
-/** What a token is found to be. */
-type Found = Verdict & { outcome: Exclude<Outcome['outcome'], 'unknown'> }
-
 /** Judges a refresh token at a moment, in ms since the epoch, and changes nothing. */
-export function judge (kept: Kept, token: Presentation, now: number): Found {
+export function judge (kept: Kept, token: Presentation, now: number): Verdict & { outcome: Name } {
   const session = kept.record
-  const { generation, refreshedAt } = session
-  const distance = Math.abs(token.generation - generation)
-  return { outcome: find(kept, token, now), session, distance, msSinceRotation: now - refreshedAt, streak: 0 }
+  const distance = Math.abs(token.generation - session.generation)
+  const msSinceRotation = now - session.refreshedAt
+  return { outcome: find(kept, token, now), session, distance, msSinceRotation, streak: 0 }
 }
 
-function find ({ record, marks }: Kept, token: Presentation, now: number): Found['outcome'] {
+/** Presents a refresh token at a moment, in ms since the epoch. */
+export function present (kept: Kept, token: Rotation, now: number): Presented {
+  const { outcome, ...verdict } = judge(kept, token, now)
+  if (outcome === 'unproven') return { outcome: { outcome, ...verdict }, kept }
+  if (outcome === 'reused') return { outcome: { outcome, ...verdict }, kept: undefined }
+
+  const { boundTo, generation } = token
+  const isNew = kept.record.boundTo === undefined && boundTo !== undefined
+  const session = isNew ? { ...kept.record, boundTo } : kept.record
+  if (outcome === 'repeated') {
+    const streak = kept.repeated ? kept.streak : Math.min(kept.streak + 1, longestStreak)
+    const next = { generation: session.generation, at: session.refreshedAt - session.createdAt }
+    const changed = { ...kept, record: session, repeated: true, streak }
+    return { outcome: { outcome, ...verdict, session, streak, next }, kept: changed }
+  }
+  if (generation >= lastGeneration) return { outcome: { outcome: 'unknown' }, kept: undefined }
+
+  const record = { ...session, ...renew(session, token, now) }
+  const next = { generation: generation + 1, at: now - record.createdAt }
+  const offered = token.spentOn === 'use'
+  if (outcome === 'offered') {
+    const changed = { ...kept, record, offered }
+    return { outcome: { outcome, ...verdict, session: record, next }, kept: changed }
+  }
+  const current = offered ? { generation, at: token.handedOutAt } : next
+  const refreshedAt = record.createdAt + current.at
+  const rotated = { ...record, generation: current.generation, refreshedAt }
+  // An offer that is taken after a change back to `issue` is no lost write.
+  const taken = kept.offered && !offered && verdict.distance > 0
+  const distance = taken ? verdict.distance - 1 : verdict.distance
+  const marks = mark(kept, current.generation - 1, token, now)
+  const streak = kept.repeated ? kept.streak : 0
+  const changed = { record: rotated, marks, repeated: false, streak, offered }
+  return { outcome: { outcome, ...verdict, session: rotated, distance, next }, kept: changed }
+}
+
+function find ({ record, marks }: Kept, token: Presentation, now: number): Name {
   const { generation, createdAt, refreshedAt } = record
   const boundTo = record.boundTo ?? token.boundTo
   if (boundTo !== undefined && boundTo !== token.proof) return 'unproven'
@@ -38,62 +79,33 @@ function find ({ record, marks }: Kept, token: Presentation, now: number): Found
     const apart = Math.abs(createdAt + token.handedOutAt - refreshedAt)
     return apart === 0 || apart < token.gracePeriod ? 'offered' : 'reused'
   }
-  const msSinceSpent = now - (ahead === -1 ? refreshedAt : createdAt + spentAt(marks, token.generation))
-  // It is negative if the clock has stepped back.
-  return Math.max(msSinceSpent, 0) < token.gracePeriod ? 'repeated' : 'reused'
+  const spentAt = ahead === -1 ? refreshedAt : createdAt + findSpent(marks, token.generation)
+  // It is in the future if the clock has stepped back.
+  return Math.max(now - spentAt, 0) < token.gracePeriod ? 'repeated' : 'reused'
 }
 
-// A mark stands for its generation and those between it and the mark before; the first for all that are past.
-function spentAt (marks: readonly HandedOut[], generation: number): number {
+// A mark stands for its generation and those since the mark before; the first for all before it.
+function findSpent (marks: readonly HandedOut[], generation: number): number {
   const [first] = marks
   if (first === undefined || generation < first.generation) return -Infinity
   return marks.find((mark) => mark.generation > generation)?.at ?? -Infinity
 }
 
-/** Presents a refresh token; returns what it comes to, and the session as it is then: `undefined` if it has ended. */
-export function present (kept: Kept, token: Rotation, now: number): { outcome: Outcome, kept: Kept | undefined } {
-  const { outcome, session, ...verdict } = judge(kept, token, now)
-  if (outcome === 'unproven') return { outcome: { outcome, session, ...verdict }, kept }
-  if (outcome === 'reused') return { outcome: { outcome, session, ...verdict }, kept: undefined }
-
-  const bound = session.boundTo === undefined && token.boundTo !== undefined
-  const record = bound ? { ...session, boundTo: token.boundTo } : session
-  if (outcome === 'repeated') {
-    const streak = kept.repeated ? kept.streak : Math.min(kept.streak + 1, longestStreak)
-    const next = { generation: record.generation, at: record.refreshedAt - record.createdAt }
-    return { outcome: { outcome, session: record, ...verdict, streak, next }, kept: { ...kept, record, repeated: true, streak } }
-  }
-  if (token.generation >= lastGeneration) return { outcome: { outcome: 'unknown' }, kept: undefined }
-
-  const { signer, content = record.content, idleLifetime, generation, handedOutAt, spentOn } = token
-  const changed = { ...record, signer, content, expiresAt: Math.min(now + idleLifetime, record.deadline) }
-  const next = { generation: generation + 1, at: now - record.createdAt }
-  const offered = spentOn === 'use'
-  if (outcome === 'offered') {
-    return { outcome: { outcome, session: changed, ...verdict, next }, kept: { ...kept, record: changed, offered } }
-  }
-  const current = spentOn === 'use' ? { generation, at: handedOutAt } : next
-  const rotated = { ...changed, generation: current.generation, refreshedAt: record.createdAt + current.at }
-  // An offer that is taken when tokens are spent on issue again is no lost write.
-  const distance = verdict.distance - (kept.offered && spentOn === 'issue' && verdict.distance > 0 ? 1 : 0)
-  const marks = mark(kept, current.generation - 1, token, now)
-  const streak = kept.repeated ? kept.streak : 0
-  return {
-    outcome: { outcome, session: rotated, ...verdict, distance, next },
-    kept: { record: rotated, marks, repeated: false, streak, offered }
-  }
+function renew ({ content, deadline }: SessionRecord, token: Rotation, now: number) {
+  const expiresAt = Math.min(now + token.idleLifetime, deadline)
+  return { signer: token.signer, content: token.content ?? content, expiresAt }
 }
 
 // The marks of a session when the generation `spent` is followed by the next.
-function mark ({ record, marks }: Kept, spent: number, token: Rotation, now: number): readonly HandedOut[] {
-  const { gracePeriod, handedOutAt } = token
-  const at = spent === record.generation ? record.refreshedAt - record.createdAt : handedOutAt
-  if (Math.max(now - record.createdAt - at, 0) >= 1.125 * gracePeriod) return marks
+function mark ({ record, marks }: Kept, spent: number, token: Rotation, now: number) {
+  const { generation, createdAt, refreshedAt } = record
+  const at = spent === generation ? refreshedAt - createdAt : token.handedOutAt
+  if (Math.max(now - createdAt - at, 0) >= 1.125 * token.gracePeriod) return marks
   const last = marks.at(-1)
-  if (last?.generation !== record.generation - 1) {
-    return [{ generation: record.generation - 1, at: 0 }, { generation: spent, at }]
+  if (last?.generation !== generation - 1) {
+    return [{ generation: generation - 1, at: 0 }, { generation: spent, at }]
   }
-  const eighth = gracePeriod / 8
-  if (Math.floor(last.at / eighth) !== Math.floor(at / eighth)) return [...marks.slice(-9), { generation: spent, at }]
+  const eighthOf = (time: number): number => Math.floor(time / (token.gracePeriod / 8))
+  if (eighthOf(last.at) !== eighthOf(at)) return [...marks.slice(-9), { generation: spent, at }]
   return [...marks.slice(0, -1), { generation: spent, at: Math.max(last.at, at) }]
 }

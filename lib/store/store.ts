@@ -1,7 +1,7 @@
 /** What a store keeps of a session. Times in ms since the epoch, by the store's own clock. */
 export interface SessionRecord {
   readonly sid: string
-  /** The generation of its current refresh token, from 1. */
+  /** The generation of its current refresh token, from 1; a session ends after 2^24 - 1. */
   readonly generation: number
   readonly createdAt: number
   /** When its current refresh token was handed out. */
@@ -13,7 +13,10 @@ export interface SessionRecord {
   readonly signer: string
   /** The session's content, which no store looks into. */
   readonly content: string
-  /** The thumbprint of the device's key (16 characters of base64url) that `bind` has set; `undefined`: unbound. */
+  /**
+   * The thumbprint of the device's key (16 characters of base64url) that `bind` has set;
+   * `undefined`: unbound.
+   */
   readonly boundTo?: string | undefined
 }
 
@@ -37,7 +40,10 @@ export interface Presentation {
   generation: number
   /** When the presented token was handed out, in ms since the session's creation. */
   handedOutAt: number
-  /** When a refresh token counts as spent: when its successor is issued, or when its successor is used. */
+  /**
+   * When a refresh token counts as spent: when its successor is issued, or when its successor is
+   * used.
+   */
   spentOn: 'issue' | 'use'
   /** ms; 0 is strict single use. */
   gracePeriod: number
@@ -59,25 +65,34 @@ export interface Rotation extends Presentation {
 /** What a refresh token was found to be. */
 export interface Verdict {
   session: SessionRecord
-  /** How many generations the token was away from the session's. */
+  /**
+   * How many generations the token was away from the session's; an offer that is taken when tokens
+   * are spent on `issue` again is not away from it.
+   */
   distance: number
   /** How long ago the session's current refresh token was handed out. */
   msSinceRotation: number
-  /** In how many generations running, this one included, a repeat came; 0 for anything but a repeat. */
+  /**
+   * In how many generations running, this one included, a repeat came; 0 for anything but a
+   * repeat.
+   */
   streak: number
 }
 
-/** The refresh token to hand out: its generation, and the moment in ms since the session's creation. */
+/**
+ * The refresh token to hand out: its generation, and the moment in ms since the session's
+ * creation.
+ */
 export interface HandedOut {
   generation: number
   at: number
 }
 
 /**
- * What presenting a refresh token came to.
- * `rotated`: the session moved on, and `next` is the new token; `offered`: nothing is spent, and `next` is an offer.
- * `repeated`: nothing changed, and `next` is the present token. `reused`: the session was ended by it.
- * `unproven`: the session is bound and the proof is missing or by another key; nothing changed. `unknown`: no such session.
+ * What presenting a refresh token came to. `rotated`: the session moved on, and `next` is the new
+ * token; `offered`: nothing is spent, and `next` is an offer. `repeated`: nothing changed, and
+ * `next` is the present token. `reused`: the session was ended by it. `unproven`: the session is
+ * bound and the proof is missing or by another key; nothing changed. `unknown`: no such session.
  */
 export type Outcome =
   | ({ outcome: 'rotated' | 'offered' | 'repeated', next: HandedOut } & Verdict)
@@ -85,14 +100,22 @@ export type Outcome =
   | ({ outcome: 'unproven' } & Verdict)
   | { outcome: 'unknown' }
 
-/** Which sessions to end: all of a user's, except one; with a `witness` only if it is good at this moment. */
+/**
+ * Which sessions to end: all of a user's, except one; with a `witness` only if it is good at this
+ * moment.
+ */
 export interface EndingAll {
   except?: string | undefined
-  /** A refresh token that is judged as a refresh would judge it, or the `sid` of a session that must live. */
+  /**
+   * A refresh token that is judged as a refresh would judge it, or the `sid` of a session that
+   * must live.
+   */
   witness?: Presentation | { sid: string } | undefined
 }
 
-/** What ending all sessions came to; with `reused` the session of the witness ended, and no other. */
+/**
+ * What ending all sessions came to; with `reused` the session of the witness ended, and no other.
+ */
 export type EndedAll =
   | { outcome: 'done', ended: SessionRecord[] }
   | ({ outcome: 'reused' | 'unproven' } & Verdict)
@@ -101,7 +124,10 @@ export type EndedAll =
 /** Receives the sessions that any node ends. */
 export interface Listener {
   ended: (sid: string) => void
-  /** Disconnected: endings may be missed from now on. Called again whenever an attempt to reconnect fails. */
+  /**
+   * Disconnected: endings may be missed from now on. Called again whenever an attempt to
+   * reconnect fails.
+   */
   lost: (reason: Error) => void
   /** Connected again: every ending from now on arrives. */
   listening: () => void
@@ -116,20 +142,25 @@ export interface Ended {
 /** Asks the replicas of a store. */
 export interface Replication {
   /**
-   * Waits until that many replicas have all these endings; resolves with how many have, after `timeout` ms at the latest.
+   * Waits until that many replicas have all these endings; resolves with how many have, after
+   * `timeout` ms at the latest.
    */
   confirm: (ended: readonly Ended[], replicas: number, timeout: number) => Promise<number>
   close: () => void
 }
 
 /**
- * Where sessions live. Every step is atomic. A store that cannot answer rejects. `timeout` is the time in ms after which a
- * step must no longer take effect. `userTag` names the user of a session; all sessions of a user stand together.
+ * Where sessions live. Every step is atomic. A store that cannot answer rejects. `timeout` is the
+ * time in ms after which a step must no longer take effect. `userTag` names the user of a
+ * session; all sessions of a user stand together.
  */
 export interface Store {
   /** Returns the store's clock in ms since the epoch, as far as it is known. */
   now: () => number | undefined
-  /** Creates a session; resolves with it, and with those of the user that were ended for it, oldest first. */
+  /**
+   * Creates a session; resolves with it, and with those of the user that were ended for it,
+   * oldest first.
+   */
   create: (userTag: string, creation: Creation, timeout: number) =>
   Promise<{ session: SessionRecord, ended: SessionRecord[] }>
   find: (userTag: string, sid: string, timeout: number) => Promise<SessionRecord | undefined>
@@ -141,10 +172,16 @@ export interface Store {
   Promise<SessionRecord | undefined>
   end: (userTag: string, sid: string, timeout: number) => Promise<SessionRecord | undefined>
   endAll: (userTag: string, ending: EndingAll, timeout: number) => Promise<EndedAll>
-  /** Binds a session to a key, once: resolves with the session, bound to whichever key came first. Optional. */
+  /**
+   * Binds a session to a key, once: resolves with the session, bound to whichever key came first.
+   * Optional.
+   */
   bind?: (userTag: string, binding: { sid: string, boundTo: string }, timeout: number) =>
   Promise<SessionRecord | undefined>
-  /** Prepares for the first request, which works without it too; may resolve with a warning for the log. */
+  /**
+   * Prepares for the first request, which works without it too; may resolve with a warning for
+   * the log.
+   */
   open?: (timeout: number) => Promise<string | void>
   /** Reports every session that is ended, by whichever node; returns the way to stop it. */
   listen?: (listener: Listener) => () => void

@@ -1,8 +1,12 @@
-// A timer that fires late says that this process was busy, not that the store was: its answer may lie here unread. So the
-// time is counted in slices, and between them the event loop reads what has come.
+// A timer that fires late says that this process was busy, not that the store was: its answer may
+// lie here unread. So the time is counted in slices, and between them the event loop reads what
+// has come.
 const slices = 5
 
-/** Calls `giveUp` after `ms`, never sooner, and later where this process itself falls behind; returns the way to stop it. */
+/**
+ * Calls `giveUp` after `ms`, never sooner, and later where this process itself falls behind;
+ * returns the way to stop it.
+ */
 export function createTimeout (ms: number, giveUp: () => void): () => void {
   const end = performance.now() + ms
   let left = slices

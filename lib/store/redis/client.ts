@@ -10,7 +10,10 @@ export interface Corkable {
   uncork: () => void
 }
 
-/** The members of an ioredis-compatible client that are used: of `Redis` or `Cluster` of ioredis 5 and 6, or of iovalkey. */
+/**
+ * The members of an ioredis-compatible client that are used: of `Redis` or `Cluster` of ioredis 5
+ * and 6, or of iovalkey.
+ */
 export interface RedisClient {
   readonly status: string
   connect: () => Promise<unknown>
@@ -35,31 +38,40 @@ export type ClusterNode = Pick<RedisClient, 'publish' | 'duplicate' | 'stream'>
 /** Every such client has these as well, though its types do not say so. */
 export type Binary = Record<'evalshaBuffer' | 'evalBuffer', Evaluate>
 
-const methods = ['evalsha', 'eval', 'evalshaBuffer', 'evalBuffer', 'script', 'info', 'publish', 'connect', 'duplicate', 'on']
-const allowed = 'a Redis or Cluster of ioredis or iovalkey'
+const methods = [
+  'evalsha', 'eval', 'evalshaBuffer', 'evalBuffer', 'script',
+  'info', 'publish', 'connect', 'duplicate', 'on'
+]
 
 /** Returns whether this is a client that RedisStore can use. */
 export const isRedisClient = (given: unknown): given is RedisClient => lacks(given) === undefined
 
-/** Returns what is given. @throws INVALID_OPTION that says what it lacks, if RedisStore cannot use it */
+/**
+ * Returns the client that is given.
+ * @throws INVALID_OPTION that says what it lacks, if RedisStore cannot use it
+ */
 export function checkRedisClient (given: unknown, path: string): RedisClient {
   const lacking = lacks(given)
   if (lacking === undefined) return given as RedisClient
   // A URL given by mistake may hold a password: only the type of what was given is said.
-  return deny(path, lacking === '' ? `of type ${typeof given}` : `a client without ${lacking}`, allowed)
+  const what = lacking === '' ? `of type ${typeof given}` : `a client without ${lacking}`
+  return deny(path, what, 'a Redis or Cluster of ioredis or iovalkey')
 }
 
 // `undefined`: nothing.
 function lacks (given: unknown): string | undefined {
   if (typeof given !== 'object' || given === null) return ''
   const client = given as Record<string, unknown>
-  // ioredis-mock has all the methods, but no status; and what it does with scripts is not what Redis does.
   const lacking = methods.filter((name) => typeof client[name] !== 'function')
+  // ioredis-mock has all the methods, but no status, and does not do with scripts what Redis does.
   if (typeof client.status !== 'string') lacking.push('status')
   return lacking.length === 0 ? undefined : lacking.join(', ')
 }
 
-/** Lets commands wait, outside the client, until its connection is ready, so that they do not end up in its own queue. */
+/**
+ * Lets commands wait, outside the client, until its connection is ready, so that they do not end up
+ * in its own queue.
+ */
 export class Readiness {
   readonly #client: RedisClient
   readonly #waiting = new Set<() => void>()
@@ -91,8 +103,9 @@ export class Readiness {
         done()
       }
       const proceed = settle(resolve)
-      const giveUp = settle(() => reject(new Error(`the connection is not ready: ${this.#client.status}`)))
-      const stop = createTimeout(timeout, giveUp)
+      const stop = createTimeout(timeout, settle(() => {
+        reject(new Error(`the connection is not ready: ${this.#client.status}`))
+      }))
       this.#waiting.add(proceed)
     })
   }

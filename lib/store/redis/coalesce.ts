@@ -10,18 +10,19 @@ interface Waiting {
   key: string
   rotation: Rotation
   giveUpAt: number
-  resolve: (reply: Reply | Promise<Reply>) => void
+  resolve: (reply: Reply) => void
   reject: (error: unknown) => void
 }
 
-// A turn of the event loop can be long if a thousand requests come at once, and what waits for its end comes too late:
-// so not all of them go together.
+// A turn of the event loop can be long if a thousand requests come at once, and what waits for its
+// end comes too late: so not all of them go together.
 const most = 64
 
 /**
- * Sends together what is asked for in one turn of the event loop. It stands before the simple path, `send`, and does
- * nothing that this does not do. Measured in refreshes per second of one node: rotations in one command make 1.25 times
- * as many, and halve Redis' work for each (10 µs → 5); commands in one write make 1.05 times as many.
+ * Sends together what is asked for in one turn of the event loop. It stands before the simple path,
+ * `send`, and does nothing that this cannot do. Its gain, with 32 refreshes at once: a rotation
+ * costs this process 32 µs of CPU and Redis 25 on the simple path, 29 and 21 if all commands are
+ * one write, and 13 and 11 if all rotations are one command.
  */
 export class Coalescer {
   /** Whether one script may touch keys of several users. */
@@ -40,26 +41,26 @@ export class Coalescer {
     this.#script = script
   }
 
-  /** Sends a script in one write with the other commands of this turn, for each server: it reads them faster. */
+  /** Sends a script, for each server in one write with the other commands of this turn. */
   readonly send: Send = async (...command) => {
     this.#cork()
     return await this.#send(...command)
   }
 
-  /** Rotates a session; if the server allows it, in one command with the other rotations of this turn. */
+  /** Rotates a session; if the server allows it, in one command with others of this turn. */
   async rotate (key: string, rotation: Rotation, timeout: number): Promise<Outcome> {
-    const reply = await inTime(timeout, async (giveUpAt) => await new Promise<Reply>((resolve, reject) => {
+    const step = async (giveUpAt: number) => await new Promise<Reply>((resolve, reject) => {
       const waiting = { key, rotation, giveUpAt, resolve, reject }
       if (this.together) this.#gather(waiting)
       else this.#rotateAlone(waiting)
-    }))
-    return toOutcome(rotation, reply)
+    })
+    return toOutcome(rotation, await inTime(timeout, step))
   }
 
   #gather (waiting: Waiting): void {
     const [first] = this.#waiting
     if (first !== undefined && !canShare(first.rotation, waiting.rotation)) this.#flush()
-    if (this.#waiting.length === 0) setImmediate(() => this.#flush())
+    if (this.#waiting.length === 0) setImmediate(() => { this.#flush() })
     if (this.#waiting.push(waiting) === most) this.#flush()
   }
 
@@ -74,27 +75,31 @@ export class Coalescer {
     this.#rotate([waiting])
   }
 
-  #rotate (all: [Waiting, ...Waiting[]]): void {
+  async #rotate (all: [Waiting, ...Waiting[]]): Promise<void> {
     const rotations = all.map(({ rotation }) => rotation) as [Rotation, ...Rotation[]]
-    // None of them may take effect after the first that gives up.
+    // None of them may take effect after the first of them has given up.
     const giveUpAt = Math.min(...all.map(({ giveUpAt }) => giveUpAt))
-    this.#send(this.#script, all.map(({ key }) => key), toArguments(rotations), giveUpAt).catch((error: Error) => {
-      if (all.length === 1 || error.name !== 'ReplyError') throw error
-      if (error.message.startsWith('CROSSSLOT')) this.together = false
-      return all.map(() => null)
-    }).then((replies) => {
+    try {
+      const keys = all.map(({ key }) => key)
+      const replies = await this.#send(this.#script, keys, toArguments(rotations), giveUpAt)
       for (const [i, waiting] of all.entries()) {
-        // What failed among others is sent alone, to learn why. What came late is said once for all.
+        // What failed among others is sent alone, to learn why; `late` is said once for all.
         if (replies[i] === null) this.#rotateAlone(waiting)
         else waiting.resolve(toReply((replies[i] ?? replies[0]) as Buffer))
       }
-    }).catch((error: unknown) => { for (const { reject } of all) reject(error) })
+    } catch (error) {
+      // What the server refuses as a whole is sent one by one, too; nothing was done then.
+      const refused = all.length > 1 && (error as Error).name === 'ReplyError'
+      if (refused && (error as Error).message.startsWith('CROSSSLOT')) this.together = false
+      for (const waiting of all) refused ? this.#rotateAlone(waiting) : waiting.reject(error)
+    }
   }
 
   #cork (): void {
     if (this.#commands++ % most === 0) {
       this.#uncork()
-      this.#corked = (this.#client.nodes?.('master') ?? [this.#client]).flatMap(({ stream }) => stream ?? [])
+      const servers = this.#client.nodes?.('master') ?? [this.#client]
+      this.#corked = servers.flatMap(({ stream }) => stream ?? [])
       for (const stream of this.#corked) stream.cork()
     }
     if (this.#commands > 1) return

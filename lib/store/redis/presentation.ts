@@ -13,7 +13,8 @@ export function toProofs ({ boundTo = '', proof = '' }: Presentation): Buffer | 
 
 /** Returns whether two rotations can go in one command: what they have in common is sent once. */
 export const canShare = (a: Rotation, b: Rotation): boolean =>
-  a.signer === b.signer && a.idleLifetime === b.idleLifetime && a.gracePeriod === b.gracePeriod && a.spentOn === b.spentOn
+  a.signer === b.signer && a.spentOn === b.spentOn &&
+  a.idleLifetime === b.idleLifetime && a.gracePeriod === b.gracePeriod
 
 /** Returns the arguments of the script `rotate` for rotations that can go in one command. */
 export function toArguments (rotations: [Rotation, ...Rotation[]]): Argument[] {
@@ -33,13 +34,17 @@ export function toArguments (rotations: [Rotation, ...Rotation[]]): Argument[] {
 }
 
 /** Reads what a presentation came to. */
-export function toOutcome ({ sid, spentOn }: Presentation, { outcome, packed, now, distance, msSinceRotation }: Reply): Outcome {
+export function toOutcome ({ sid, spentOn }: Presentation, reply: Reply): Outcome {
+  const { outcome, packed, now, distance, msSinceRotation } = reply
   if (outcome === 'unknown') return { outcome }
   const session = toRecord(sid, packed)
-  const verdict = { session, distance, msSinceRotation, streak: outcome === 'repeated' ? streakOf(packed) : 0 }
+  const streak = outcome === 'repeated' ? streakOf(packed) : 0
+  const verdict = { session, distance, msSinceRotation, streak }
   if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
-  const present = { generation: session.generation, at: session.refreshedAt - session.createdAt }
-  const offer = { generation: session.generation + 1, at: now - session.createdAt }
-  const next = outcome === 'offered' || (outcome === 'rotated' && spentOn === 'use') ? offer : present
+  const { generation, createdAt, refreshedAt } = session
+  const isOffer = outcome === 'offered' || (outcome === 'rotated' && spentOn === 'use')
+  const next = isOffer
+    ? { generation: generation + 1, at: now - createdAt }
+    : { generation, at: refreshedAt - createdAt }
   return { outcome: outcome as 'rotated' | 'offered' | 'repeated', ...verdict, next }
 }

@@ -1,5 +1,7 @@
 import { object, value } from '../../options/schema'
-import type { Creation, EndedAll, EndingAll, Listener, Rotation, Store } from '../store'
+import type {
+  Creation, EndedAll, EndingAll, Listener, Replication, Rotation, SessionRecord, Store
+} from '../store'
 import { checkRedisClient, type RedisClient } from './client'
 import { Coalescer } from './coalesce'
 import { toOutcome, toProofs } from './presentation'
@@ -7,13 +9,14 @@ import { RedisReplication } from './replication'
 import { toRecord, toReply, toThumbprint } from './scripts/record'
 import { createScripts, type Script, type Scripts } from './scripts/scripts'
 import { inTime, Sender, type Argument } from './send'
-import { readServerInfo, warnOfNoPermission } from './server-info'
+import { checkPermissions, loadScripts, readServerInfo } from './server-info'
 import { subscribe } from './subscription'
 
-const isPrefix = (given: unknown): given is string => typeof given === 'string' && !/[{}]/.test(given)
+const isPrefix = (given: unknown): given is string =>
+  typeof given === 'string' && !/[{}]/.test(given)
 const readOptions = object({ prefix: value(isPrefix, 'a string without braces', 'jwt:') })
 
-/** Keeps sessions in Redis: one script and one round trip for each step, all keys of a user in one hash slot. */
+/** Keeps sessions in Redis: one script and one round trip for each step. */
 export class RedisStore implements Store {
   readonly #client: RedisClient
   readonly #prefix: string
@@ -34,7 +37,7 @@ export class RedisStore implements Store {
     this.#scripts = createScripts(this.#channel)
     this.#sender = new Sender(client)
     this.#coalescer = new Coalescer(client, this.#sender.send, this.#scripts.rotate)
-    // Not only at the start: Redis may be down then, and another kind of server may come back later.
+    // Not only at the start: Redis may be down then, and another kind of server may come back.
     client.on('ready', () => { this.#meet() })
   }
 
@@ -46,28 +49,26 @@ export class RedisStore implements Store {
     await this.#sender.readiness.wait(timeout)
     const warnings = await this.#meet()
     if (this.#sender.unfit === undefined) {
-      // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
-      const loaded = Object.values(this.#scripts).map(async ({ lua }) => await this.#client.script('LOAD', lua))
-      const whole = 'each script is sent whole when it is first used'
-      const [forbidden] = await Promise.all([
-        Promise.all(loaded).then(() => [], (error: Error) => [warnOfNoPermission(error, 'SCRIPT', whole)]),
+      const [unloaded, forbidden] = await Promise.all([
+        loadScripts(this.#client, Object.values(this.#scripts)),
+        checkPermissions(this.#client, this.#keyOf('')),
         this.list('', timeout)
       ])
-      warnings.push(...forbidden)
+      warnings.push(...unloaded, ...forbidden)
     }
     if (warnings.length > 0) return warnings.join('; ')
   }
 
   async create (userTag: string, creation: Creation, timeout: number) {
-    const { sid, signer, content, idleLifetime, absoluteLifetime, maxSessions, replaces = '' } = creation
-    const limit = maxSessions === Infinity ? 0 : maxSessions
+    const { sid, signer, content, idleLifetime, absoluteLifetime, replaces = '' } = creation
+    const limit = creation.maxSessions === Infinity ? 0 : creation.maxSessions
     const args = [sid, signer, content, idleLifetime, absoluteLifetime, limit, replaces]
     const { packed, others } = await this.#run(this.#scripts.create, userTag, args, timeout)
     return { session: toRecord(sid, packed), ended: others }
   }
 
   async find (userTag: string, sid: string, timeout: number) {
-    return await this.#runForOne(this.#scripts.find, userTag, sid, [], timeout)
+    return await this.#runForOne(this.#scripts.find, userTag, [sid], timeout)
   }
 
   async list (userTag: string, timeout: number) {
@@ -78,35 +79,40 @@ export class RedisStore implements Store {
     return await this.#coalescer.rotate(this.#keyOf(userTag), rotation, timeout)
   }
 
-  async update (userTag: string, { sid, from, to }: { sid: string, from: string, to: string }, timeout: number) {
-    return await this.#runForOne(this.#scripts.update, userTag, sid, [from, to], timeout)
+  async update (
+    userTag: string, { sid, from, to }: { sid: string, from: string, to: string }, timeout: number
+  ) {
+    return await this.#runForOne(this.#scripts.update, userTag, [sid, from, to], timeout)
   }
 
   async end (userTag: string, sid: string, timeout: number) {
-    return await this.#runForOne(this.#scripts.end, userTag, sid, [], timeout)
+    return await this.#runForOne(this.#scripts.end, userTag, [sid], timeout)
   }
 
-  async endAll (userTag: string, { except = '', witness }: EndingAll, timeout: number): Promise<EndedAll> {
-    const args: Argument[] = [except, witness?.sid ?? '']
+  async endAll (
+    userTag: string, { except = '', witness }: EndingAll, timeout: number
+  ): Promise<EndedAll> {
     const token = witness !== undefined && 'generation' in witness ? witness : undefined
-    if (token !== undefined) {
-      args.push(token.generation, token.handedOutAt, toProofs(token), token.gracePeriod, token.spentOn)
-    }
+    const shown: Argument[] = token === undefined
+      ? []
+      : [token.generation, token.handedOutAt, toProofs(token), token.gracePeriod, token.spentOn]
+    const args = [except, witness?.sid ?? '', ...shown]
     const { others, ...reply } = await this.#run(this.#scripts.endAll, userTag, args, timeout)
-    if (reply.outcome === 'unknown') return { outcome: 'unknown' }
-    if (token !== undefined && reply.outcome !== 'done') return toOutcome(token, reply) as EndedAll
-    return { outcome: 'done', ended: others }
+    if (reply.outcome === 'done') return { outcome: 'done', ended: others }
+    return token === undefined ? { outcome: 'unknown' } : toOutcome(token, reply) as EndedAll
   }
 
-  async bind (userTag: string, { sid, boundTo }: { sid: string, boundTo: string }, timeout: number) {
-    return await this.#runForOne(this.#scripts.bind, userTag, sid, [toThumbprint(boundTo)], timeout)
+  async bind (
+    userTag: string, { sid, boundTo }: { sid: string, boundTo: string }, timeout: number
+  ) {
+    return await this.#runForOne(this.#scripts.bind, userTag, [sid, toThumbprint(boundTo)], timeout)
   }
 
   listen (listener: Listener) {
     return subscribe(this.#client, this.#channel, listener)
   }
 
-  replication () {
+  replication (): Replication {
     return new RedisReplication(this.#client, (userTag) => this.#keyOf(userTag))
   }
 
@@ -117,20 +123,25 @@ export class RedisStore implements Store {
     return warnings
   }
 
+  // All keys of a user are in one hash slot.
   #keyOf (userTag: string): string {
     return `${this.#prefix}{${userTag}}`
   }
 
   async #run (script: Script, userTag: string, args: Argument[], timeout: number) {
     return await inTime(timeout, async (giveUpAt) => {
-      const [head, ...others] = await this.#coalescer.send(script, [this.#keyOf(userTag)], args, giveUpAt)
+      const key = this.#keyOf(userTag)
+      const [head, ...others] = await this.#coalescer.send(script, [key], args, giveUpAt)
       const sessions = others as Array<[sid: Buffer, packed: Buffer]>
-      return { ...toReply(head as Buffer), others: sessions.map(([sid, packed]) => toRecord(sid.toString(), packed)) }
+      const records = sessions.map(([sid, packed]) => toRecord(sid.toString(), packed))
+      return { ...toReply(head as Buffer), others: records }
     })
   }
 
-  async #runForOne (script: Script, userTag: string, sid: string, args: Argument[], timeout: number) {
-    const { outcome, packed } = await this.#run(script, userTag, [sid, ...args], timeout)
-    return outcome === 'unknown' ? undefined : toRecord(sid, packed)
+  async #runForOne (
+    script: Script, userTag: string, args: [sid: string, ...Argument[]], timeout: number
+  ): Promise<SessionRecord | undefined> {
+    const { outcome, packed } = await this.#run(script, userTag, args, timeout)
+    return outcome === 'unknown' ? undefined : toRecord(args[0], packed)
   }
 }

@@ -1,6 +1,7 @@
 import type { Ended, Replication } from '../store'
 import { createTimeout } from '../timeout'
 import type { RedisClient } from './client'
+import { Confirmations, type Confirmation } from './confirmations'
 import { confirm } from './scripts/confirm.lua'
 import { slotOf } from './slot'
 
@@ -17,28 +18,19 @@ interface Connection {
   on: (event: 'error', listener: () => void) => unknown
 }
 
-/** What one request waits for, from one master. */
-interface Confirmation {
-  ended: Ended[]
-  replicas: number
-  giveUpAt: number
-  /** Called with how many replicas have it. */
-  settle: (replicas: number) => void
-}
+type Reply = [error: Error | null, reply: unknown]
 
-/** How much longer than a WAIT its answer may take, in ms; then its connection is given up. */
+/** How much longer than a WAIT its reply may take, in ms; then its connection is given up. */
 const patience = 1_000
 
-const none = 0
-
 /**
- * Asks replicas on a connection of its own, opened when it is first needed: WAIT keeps a connection from everyone else.
- * One WAIT is in flight for each master, and all that is asked for meanwhile goes together into the next.
+ * Asks replicas on a connection of its own, opened when it is first needed: WAIT keeps a connection
+ * from everyone else.
  */
 export class RedisReplication implements Replication {
   readonly #client: RedisClient
   readonly #keyOf: (userTag: string) => string
-  readonly #queues = new Map<string, Set<Confirmation>>()
+  readonly #masters = new Map<string, Confirmations>()
   #connection: Connection | undefined
 
   constructor (client: RedisClient, keyOf: (userTag: string) => string) {
@@ -47,13 +39,14 @@ export class RedisReplication implements Replication {
   }
 
   async confirm (ended: readonly Ended[], replicas: number, timeout: number): Promise<number> {
+    const giveUpAt = performance.now() + timeout
     const byMaster = new Map<string, Ended[]>()
     for (const each of ended) {
       const master = this.#masterOf(each.userTag)
       byMaster.set(master, [...byMaster.get(master) ?? [], each])
     }
-    const giveUpAt = performance.now() + timeout
-    const parts = [...byMaster].map(async ([master, ended]) => await this.#enqueue(master, ended, replicas, giveUpAt))
+    const parts = [...byMaster].map(async ([master, ended]) =>
+      await this.#confirmationsOf(master).add({ ended, replicas, giveUpAt }))
     return Math.min(...await Promise.all(parts))
   }
 
@@ -62,56 +55,26 @@ export class RedisReplication implements Replication {
     this.#connection = undefined
   }
 
-  async #enqueue (master: string, ended: Ended[], replicas: number, giveUpAt: number): Promise<number> {
-    return await new Promise((resolve) => {
-      const settle = (confirmed: number): void => {
-        stop()
-        this.#queues.get(master)?.delete(confirmation)
-        resolve(confirmed)
-      }
-      const confirmation = { ended, replicas, giveUpAt, settle }
-      const stop = createTimeout(giveUpAt - performance.now(), () => settle(none))
-      const queue = this.#queues.get(master)
-      if (queue !== undefined) return queue.add(confirmation)
-      this.#queues.set(master, new Set([confirmation]))
-      // What is asked for in one turn of the event loop goes together.
-      setImmediate(() => { this.#work(master) })
-    })
-  }
-
-  // One WAIT after another, until nobody waits any more.
-  async #work (master: string): Promise<void> {
-    for (let flight = this.#take(master); flight.length > 0; flight = this.#take(master)) {
-      const confirmed = await this.#ask(flight).catch(() => [])
-      for (const [i, { settle }] of flight.entries()) settle(confirmed[i] ?? none)
+  // By one WAIT, for all of them: it waits for all that this connection has written before.
+  async #ask (together: Confirmation[]): Promise<number[]> {
+    const sidsOf = new Map<string, Set<string>>()
+    for (const { userTag, sids } of together.flatMap(({ ended }) => ended)) {
+      sidsOf.set(userTag, new Set([...sidsOf.get(userTag) ?? [], ...sids]))
     }
-    this.#queues.delete(master)
-  }
-
-  #take (master: string): Confirmation[] {
-    const queue = this.#queues.get(master)
-    const flight = [...queue ?? []]
-    queue?.clear()
-    return flight
-  }
-
-  async #ask (flight: Confirmation[]): Promise<number[]> {
+    const userTags = [...sidsOf.keys()]
+    const giveUpAt = Math.max(...together.map(({ giveUpAt }) => giveUpAt))
     // 0 would be for ever.
-    const timeout = Math.max(1, Math.ceil(Math.max(...flight.map(({ giveUpAt }) => giveUpAt)) - performance.now()))
-    const byUser = new Map<string, Set<string>>()
-    for (const { userTag, sids } of flight.flatMap(({ ended }) => ended)) {
-      byUser.set(userTag, new Set([...byUser.get(userTag) ?? [], ...sids]))
-    }
+    const timeout = Math.max(1, Math.ceil(giveUpAt - performance.now()))
     const pipeline = this.#connect().pipeline()
-    for (const [userTag, sids] of byUser) pipeline.eval(confirm, 1, this.#keyOf(userTag), ...sids)
-    pipeline.wait(Math.max(...flight.map(({ replicas }) => replicas)), timeout)
+    for (const [tag, sids] of sidsOf) pipeline.eval(confirm, 1, this.#keyOf(tag), ...sids)
+    pipeline.wait(Math.max(...together.map(({ replicas }) => replicas)), timeout)
 
-    const stuck = createTimeout(timeout + patience, () => { this.close() })
-    const replies = await pipeline.exec().finally(stuck) as Array<[error: Error | null, reply: unknown]>
-    const users = [...byUser.keys()]
-    const refused = new Set(users.filter((_, i) => replies[i]?.[0] !== null))
-    const [failed, confirmed] = replies[users.length] ?? [new Error('no answer')]
-    return flight.map(({ ended }) => failed !== null || ended.some(({ userTag }) => refused.has(userTag)) ? none : Number(confirmed))
+    const stop = createTimeout(timeout + patience, () => { this.close() })
+    const replies = await pipeline.exec().finally(stop) as Reply[]
+    const [failed, confirmed] = replies[userTags.length] as Reply
+    const refused = new Set(userTags.filter((_, i) => replies[i]?.[0] !== null))
+    const isRefused = ({ ended }: Confirmation) => ended.some(({ userTag }) => refused.has(userTag))
+    return together.map((each) => failed !== null || isRefused(each) ? 0 : Number(confirmed))
   }
 
   #connect (): Connection {
@@ -119,16 +82,22 @@ export class RedisReplication implements Replication {
     // Of the client's own ways to give up, none suits a command that waits.
     const options = { enableOfflineQueue: true, commandTimeout: undefined }
     const duplicate = this.#client.duplicate as (...args: unknown[]) => unknown
-    const given = this.#client.nodes === undefined ? [options] : [[], options]
-    const connection = duplicate.apply(this.#client, given) as Connection
+    const args = this.#client.nodes === undefined ? [options] : [[], options]
+    const connection = duplicate.apply(this.#client, args) as Connection
     // Whatever is wrong with it, nobody confirms anything.
     connection.on('error', () => {})
     this.#connection = connection
     return connection
   }
 
+  #confirmationsOf (master: string): Confirmations {
+    const known = this.#masters.get(master) ??
+      new Confirmations(async (together) => await this.#ask(together))
+    this.#masters.set(master, known)
+    return known
+  }
+
   #masterOf (userTag: string): string {
-    if (this.#client.nodes === undefined) return ''
-    return this.#client.slots?.[slotOf(this.#keyOf(userTag))]?.[0] ?? userTag
+    return this.#client.slots?.[slotOf(this.#keyOf(userTag))]?.[0] ?? ''
   }
 }

@@ -7,10 +7,17 @@ import { ServerClock } from './server-clock'
 /** An argument of a script. */
 export type Argument = string | number | Buffer
 
-/** Sends one script; resolves with the members of its reply. `giveUpAt` is a moment of the node's monotonic clock, in ms. */
-export type Send = (script: Script, keys: string[], args: Argument[], giveUpAt: number) => Promise<unknown[]>
+/**
+ * Sends one script; resolves with the members of its reply. `giveUpAt` is a moment of the node's
+ * monotonic clock, in ms.
+ */
+export type Send =
+  (script: Script, keys: string[], args: Argument[], giveUpAt: number) => Promise<unknown[]>
 
-/** Sends scripts in time: nothing is sent while the client is not ready, and nothing takes effect after its deadline. */
+/**
+ * Sends scripts in time: nothing is sent while the client is not ready, and nothing takes effect
+ * after its deadline.
+ */
 export class Sender {
   readonly clock = new ServerClock()
   readonly readiness: Readiness
@@ -28,20 +35,24 @@ export class Sender {
     if (this.unfit !== undefined) throw new Error(this.unfit)
     const sentAt = performance.now()
     const all = [...keys, this.#notAfter(giveUpAt, sentAt), ...args]
-    const reply = await this.#client.evalshaBuffer(sha, keys.length, ...all).catch(async (error: Error) => {
-      if (!error.message.startsWith('NOSCRIPT')) throw error
-      return await this.#client.evalBuffer(lua, keys.length, ...all)
-    }).catch(async (error: Error) => {
-      // A client with a commandTimeout of its own gives up, but what it has sent may take effect until the deadline.
-      if (error.message === 'Command timed out') await waitUntil(giveUpAt)
-      throw error
-    })
+    const reply = await this.#client.evalshaBuffer(sha, keys.length, ...all)
+      .catch(async (error: Error) => {
+        if (!error.message.startsWith('NOSCRIPT')) throw error
+        return await this.#client.evalBuffer(lua, keys.length, ...all)
+      })
+      .catch(async (error: Error) => {
+        // A client with a commandTimeout of its own gives up, but what it has sent may take effect
+        // until the deadline.
+        if (error.message === 'Command timed out') await waitUntil(giveUpAt)
+        throw error
+      })
     const members = Array.isArray(reply) ? reply as unknown[] : [reply]
     if (Buffer.isBuffer(members[0])) this.clock.learn(toReply(members[0]).now, sentAt)
     return members
   }
 
-  // The server's clock is read in whole ms: all of the last one must be over when nobody waits any more.
+  // The server's clock is read in whole ms: all of the last one must be over when nobody waits any
+  // more.
   #notAfter (giveUpAt: number, sentAt: number): number {
     const now = this.clock.least()
     return now === undefined ? 0 : Math.floor(now + giveUpAt - sentAt) - 1
@@ -49,8 +60,9 @@ export class Sender {
 }
 
 /**
- * Takes a step that must be over within `timeout` ms. One that came late by the store's clock, but not by ours, is taken
- * again with what is left of its time: that clock was unknown, or has stepped, and is known now.
+ * Takes a step that must be over within `timeout` ms. One that came late by the store's clock, but
+ * not by ours, is taken again in what is left of its time: that clock was unknown, or has stepped,
+ * and is known now.
  */
 export async function inTime<R extends Pick<Reply, 'outcome'>> (
   timeout: number, step: (giveUpAt: number) => Promise<R>

@@ -1,8 +1,9 @@
 import type { RedisClient } from './client'
+import { permissions } from './scripts/permissions.lua'
 
 /** What a server says about itself. */
 export interface ServerInfo {
-  /** Whether one script may touch keys of several users: if a server says that it is no part of a cluster. */
+  /** Whether one script may touch keys of several users: the server is no part of a cluster. */
   standalone: boolean
   /** Why this server cannot be used. */
   unfit: string | undefined
@@ -11,35 +12,61 @@ export interface ServerInfo {
 }
 
 const leastMajor = 7
-const forbidden = (command: string, consequence: string): string => `the Redis user may not run ${command}: ${consequence}`
 
-/** Returns a warning if an error says that a command is forbidden to this user; rejects with any other error. */
-export function warnOfNoPermission (error: Error, command: string, consequence: string): string {
-  if (!error.message.startsWith('NOPERM')) throw error
-  return forbidden(command, consequence)
+/** Asks a server what it is. One that may not be asked, or is not there, is trusted. */
+export async function readServerInfo (client: Pick<RedisClient, 'info'>): Promise<ServerInfo> {
+  const warnings: string[] = []
+  const sections = ['server', 'memory'].map(async (section) => await client.info(section))
+  const [server = '', memory = ''] = await Promise.all(sections).catch((error: Error) => {
+    const consequence = 'its version and maxmemory-policy are not checked, and refreshes cost more'
+    if (isForbidden(error)) warnings.push(forbid('INFO', consequence))
+    return []
+  })
+  const unfit = refuseVersion(server)
+  const eviction = warnOfEviction(memory)
+  if (unfit !== undefined) warnings.push(unfit)
+  if (eviction !== undefined) warnings.push(eviction)
+  return { standalone: /^(?:redis|server)_mode:standalone/m.test(server), unfit, warnings }
 }
 
-/** Asks a server what it is; one that may not be asked is trusted. */
-export async function readServerInfo (client: Pick<RedisClient, 'info'>): Promise<ServerInfo> {
-  const info: ServerInfo = { standalone: false, unfit: undefined, warnings: [] }
-  const [server, memory] = await Promise.all(['server', 'memory'].map((section) => client.info(section)))
-    .catch((error: Error) => {
-      if (error.message.startsWith('NOPERM')) {
-        info.warnings.push(forbidden('INFO', 'its version and its maxmemory-policy are not checked, and refreshes are slower'))
-      }
-      return ['', '']
-    }) as [string, string]
-  info.standalone = /^(?:redis|server)_mode:standalone/m.test(server)
+/** Loads scripts into a server; resolves with what an operator should know. */
+export async function loadScripts (
+  client: Pick<RedisClient, 'script'>, scripts: Array<{ lua: string }>
+): Promise<string[]> {
+  // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
+  return await Promise.all(scripts.map(async ({ lua }) => await client.script('LOAD', lua)))
+    .then(() => [], (error: Error) => {
+      if (isForbidden(error)) return [forbid('SCRIPT', 'scripts are sent whole when first used')]
+      throw error
+    })
+}
+
+/** Finds out what this user may not do with keys that begin as this one does. */
+export async function checkPermissions (
+  client: Pick<RedisClient, 'eval'>, key: string
+): Promise<string[]> {
+  const forbidden = await client.eval(permissions, 1, key).catch((error: Error) => {
+    if (isForbidden(error)) return ['EVAL']
+    throw error
+  }) as string[]
+  return forbidden.length === 0 ? [] : [forbid(forbidden.join(', '), 'sessions cannot be kept')]
+}
+
+const isForbidden = (error: Error): boolean => error.message.startsWith('NOPERM')
+
+const forbid = (command: string, consequence: string): string =>
+  `the Redis user may not run ${command}: ${consequence}`
+
+function refuseVersion (server: string): string | undefined {
   const version = /^redis_version:(\S+)/m.exec(server)?.[1]
-  if (version !== undefined && parseInt(version) < leastMajor) {
-    info.unfit = `this server is Redis ${version}; sessions need Redis ${leastMajor} or later, or Valkey`
-    info.warnings.push(info.unfit)
-  }
+  if (version === undefined || parseInt(version) >= leastMajor) return undefined
+  return `this server is Redis ${version}: sessions need Redis ${leastMajor} or later, or Valkey`
+}
+
+function warnOfEviction (memory: string): string | undefined {
   const limit = /^maxmemory:(\d+)/m.exec(memory)?.[1] ?? '0'
   const policy = /^maxmemory_policy:([\w-]+)/m.exec(memory)?.[1] ?? 'noeviction'
-  if (limit !== '0' && policy !== 'noeviction') {
-    info.warnings.push(`Redis evicts keys (maxmemory-policy ${policy}) when its ${limit} bytes are full: sessions may be ` +
-      'evicted, and their users logged out; use a server with noeviction')
-  }
-  return info
+  if (limit === '0' || policy === 'noeviction') return undefined
+  return `Redis evicts by ${policy} when its ${limit} bytes are full: sessions may be evicted, ` +
+    'and their users logged out; a server with maxmemory-policy noeviction keeps them'
 }

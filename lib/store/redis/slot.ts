@@ -1,8 +1,9 @@
-/** Returns the hash slot of a key: of what stands between its first braces, if there is something. */
+/** Returns the hash slot of a key: of what is between its first braces, if anything is. */
 export function slotOf (key: string): number {
   const open = key.indexOf('{')
   const close = key.indexOf('}', open)
   const hashed = open >= 0 && close > open + 1 ? key.slice(open + 1, close) : key
+  // CRC-16/XMODEM, as the specification of Redis Cluster has it.
   let crc = 0
   for (const byte of Buffer.from(hashed)) {
     crc ^= byte << 8

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Listener } from '../store'
 import type { ClusterNode, RedisClient } from './client'
 
-/** A connection of our own, on which channels are heard. */
+/** A connection of its own, on which channels are listened to. */
 interface Subscriber {
   connect: () => Promise<unknown>
   subscribe: (...channels: string[]) => Promise<unknown>
@@ -13,85 +13,114 @@ interface Subscriber {
 /** What is used of a client: of a Cluster, its nodes. */
 export type Publisher = ClusterNode & Pick<RedisClient, 'nodes'>
 
+// All in ms.
 const heartbeatEvery = 1_000
 const retryAfter = 250
-/** The longest that one attempt to connect may take, in ms. */
-const patience = 2_000
+const connectTimeout = 2_000
 
 const nobody = 'no node of the cluster is known'
-const ownOptions = { lazyConnect: true, enableReadyCheck: true, retryStrategy: null, autoResubscribe: false, disconnectTimeout: 0 }
+const ownOptions = {
+  lazyConnect: true,
+  enableReadyCheck: true,
+  retryStrategy: null,
+  autoResubscribe: false,
+  disconnectTimeout: 0
+}
+
+/** Listens, on a connection of its own, to which sessions end; returns the way to stop it. */
+export function subscribe (client: Publisher, channel: string, listener: Listener): () => void {
+  const subscription = new Subscription(client, channel, listener)
+  subscription.open()
+  return () => { subscription.close() }
+}
 
 /**
- * Hears, on a connection of its own, which sessions end. A node of a Cluster hears what any of them publishes.
- * A heartbeat goes the way of the news, through every master: one that does not come back counts as being cut off,
- * and before the first has come back there is no trust.
+ * A node of a Cluster receives what any of them publishes. A heartbeat goes the same way, through
+ * every master: if one does not come back, this is cut off, and before the first has come back
+ * nothing is trusted.
  */
-export function subscribe (client: Publisher, channel: string, listener: Listener): () => void {
-  let current: Subscriber | undefined
-  let timer: NodeJS.Timeout | undefined
-  let listening = false
-  let missing = new Set<string>()
-  let refusal: Error | undefined
+class Subscription {
+  readonly #client: Publisher
+  readonly #channel: string
+  readonly #listener: Listener
+  #current: Subscriber | undefined
+  #timer: NodeJS.Timeout | undefined
+  #listening = false
+  /** The heartbeats that have not come back. */
+  #missing = new Set<string>()
+  /** Why the last heartbeat could not be published. */
+  #refusal: Error | undefined
 
-  const after = (ms: number, proceed: () => void): void => {
-    clearTimeout(timer)
-    timer = setTimeout(proceed, ms).unref()
+  constructor (client: Publisher, channel: string, listener: Listener) {
+    this.#client = client
+    this.#channel = channel
+    this.#listener = listener
   }
 
-  const cutOff = (reason: Error): void => {
-    current?.disconnect()
-    current = undefined
-    listening = false
-    after(retryAfter, open)
-    listener.lost(reason)
-  }
-
-  const open = (): void => {
-    const nodes = client.nodes?.('all') ?? [client]
+  open (): void {
+    const nodes = this.#client.nodes?.('all') ?? [this.#client]
     const source = nodes[Math.floor(Math.random() * nodes.length)]
-    if (source === undefined) return cutOff(new Error(nobody))
+    if (source === undefined) return this.#cutOff(new Error(nobody))
     const own = (source.duplicate as (options: object) => Subscriber)(ownOptions)
-    const echo = `${channel}:${randomUUID()}`
-    current = own
-    const whileCurrent = <T>(act: (given: T) => void) => (given: T): void => { if (current === own) act(given) }
-    const fail = whileCurrent(cutOff)
-
-    const beat = (): void => {
-      const masters = client.nodes?.('master') ?? [client]
-      if (masters.length === 0) return cutOff(new Error(nobody))
-      refusal = undefined
-      missing = new Set(masters.map(() => randomUUID()))
-      for (const [i, message] of [...missing].entries()) {
-        masters[i]?.publish(echo, message).catch((error: Error) => { refusal = error })
-      }
-      // A process that was busy for that long reads what has arrived meanwhile before it judges.
-      after(heartbeatEvery, () => setImmediate(whileCurrent(judge)))
-    }
-    const judge = (): void => {
-      if (missing.size > 0) return cutOff(refusal ?? new Error('no heartbeat came through'))
-      beat()
-    }
-    const hear = (message: string): void => {
-      missing.delete(message)
-      if (missing.size > 0 || listening) return
-      listening = true
-      listener.listening()
-    }
+    const echo = `${this.#channel}:${randomUUID()}`
+    this.#current = own
+    const ifCurrent = (act: () => void): void => { if (this.#current === own) act() }
+    const fail = (error: Error): void => ifCurrent(() => { this.#cutOff(error) })
 
     own.on('error', fail)
     own.on('close', () => fail(new Error('the connection closed')))
     own.on('message', (from: string, message: string) => {
-      if (from === channel) listener.ended(message)
-      else whileCurrent(hear)(message)
+      // An ending counts, whichever connection it comes from.
+      if (from === this.#channel) this.#listener.ended(message)
+      else ifCurrent(() => { this.#receive(message) })
     })
-    after(patience, () => fail(new Error('no connection in time')))
-    own.connect().then(async () => await own.subscribe(channel, echo)).then(whileCurrent(beat)).catch(fail)
+    this.#after(connectTimeout, () => { fail(new Error('no connection in time')) })
+    own.connect()
+      .then(async () => await own.subscribe(this.#channel, echo))
+      .then(() => { ifCurrent(() => { this.#beat(echo) }) })
+      .catch(fail)
   }
 
-  open()
-  return () => {
-    clearTimeout(timer)
-    current?.disconnect()
-    current = undefined
+  close (): void {
+    clearTimeout(this.#timer)
+    this.#current?.disconnect()
+    this.#current = undefined
+  }
+
+  #beat (echo: string): void {
+    const masters = this.#client.nodes?.('master') ?? [this.#client]
+    if (masters.length === 0) return this.#cutOff(new Error(nobody))
+    this.#refusal = undefined
+    this.#missing = new Set(masters.map(() => randomUUID()))
+    for (const [i, message] of [...this.#missing].entries()) {
+      masters[i]?.publish(echo, message).catch((error: Error) => { this.#refusal = error })
+    }
+    const own = this.#current
+    // A process that was busy for that long reads what has arrived meanwhile before it judges.
+    this.#after(heartbeatEvery, () => setImmediate(() => {
+      if (this.#current !== own) return
+      if (this.#missing.size === 0) this.#beat(echo)
+      else this.#cutOff(this.#refusal ?? new Error('no heartbeat came through'))
+    }))
+  }
+
+  #receive (heartbeat: string): void {
+    this.#missing.delete(heartbeat)
+    if (this.#missing.size > 0 || this.#listening) return
+    this.#listening = true
+    this.#listener.listening()
+  }
+
+  #cutOff (reason: Error): void {
+    this.#current?.disconnect()
+    this.#current = undefined
+    this.#listening = false
+    this.#after(retryAfter, () => { this.open() })
+    this.#listener.lost(reason)
+  }
+
+  #after (ms: number, proceed: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(proceed, ms).unref()
   }
 }

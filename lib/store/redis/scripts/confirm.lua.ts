@@ -1,6 +1,6 @@
 /**
- * Ends again what has ended, if the server has lost that since: a failover brings back what was not replicated. It writes
- * in any case, because WAIT waits for the last write of its own connection.
+ * Ends again what has ended, if the server has lost that since: a failover brings back what was not
+ * replicated. It writes in any case: WAIT waits for the last write of its own connection.
  *
  * KEYS: the user's hash.
  * ARGV: sid…

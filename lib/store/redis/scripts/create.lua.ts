@@ -3,12 +3,13 @@ import { findKept, readSessions } from './session.lua'
 import { start } from './start.lua'
 
 /**
- * Creates a session, ends the one that it replaces and the oldest ones above the limit, and removes what has run out.
- * A client that lost the answer sends the command again: the session is there by then, and nothing else is ended.
+ * Creates a session, ends the one that it replaces and the oldest ones above the limit, and
+ * removes what has run out. A client that lost the answer sends the command again: the session is
+ * there by then, and nothing else is ended.
  *
  * KEYS: the user's hash.
- * ARGV: notAfter, sid, signer, content, idle lifetime in ms, absolute lifetime in ms, limit (0: none),
- *   the sid that is replaced ('': none).
+ * ARGV: notAfter, sid, signer, content, idle lifetime in ms, absolute lifetime in ms, limit
+ *   (0: none), the sid that is replaced ('': none).
  * Returns { done and the session, { sid, bytes } of each that ended, oldest first }, or late.
  */
 export const create = (channel: string): string => `${start}
@@ -20,7 +21,8 @@ end
 local flags, generation, createdAt, refreshed = 0, 1, now, 0
 local deadline = tonumber(ARGV[6])
 local expires = math.min(tonumber(ARGV[5]), deadline)
-local packed = pack('${session}c3c0', flags, generation, createdAt, refreshed, expires, deadline, ARGV[3], ARGV[4])
+local packed = pack('${session}c3c0',
+  flags, generation, createdAt, refreshed, expires, deadline, ARGV[3], ARGV[4])
 ${findKept}
 local needed = createdAt + kept
 
@@ -51,6 +53,8 @@ for i = 2, #answer do
   call('HDEL', key, answer[i][1])
   redis.pcall('PUBLISH', ${channel}, answer[i][1])
 end
-for _, sid in ipairs(stale) do call('HDEL', key, sid) end
+for _, sid in ipairs(stale) do
+  if sid ~= ARGV[2] then call('HDEL', key, sid) end
+end
 return answer
 `

@@ -4,14 +4,17 @@ import { start } from './start.lua'
 import { judge } from './verdict.lua'
 
 /**
- * Ends all sessions of a user except one. A witness must be good at this moment: a session that lives, or a refresh token
- * that a refresh would let in. One that is reuse ends its own session, and no other.
+ * Ends all sessions of a user except one. A witness must be good at this moment: a session that
+ * lives, or a refresh token that a refresh would let in. One that is reuse ends its own session,
+ * and no other.
  *
  * KEYS: the user's hash.
- * ARGV: notAfter, the sid that is kept ('': none), the sid of the witness ('': none); and if the witness is a refresh token
- *   its generation, when it was handed out in ms since the session's creation, proofs (see verdict) or '', the grace period
- *   in ms, and when a token is spent: 'issue' or 'use'.
- * Returns { done, { sid, bytes } of each that ended, oldest first }; reused or unproven, and the session; or unknown, or late.
+ * ARGV: notAfter, the sid that is kept ('': none), the sid of the witness ('': none); and if the
+ *   witness is a refresh token its generation, when it was handed out in ms since the session's
+ *   creation, proofs (see verdict) or '', the grace period in ms, and when a token is spent:
+ *   'issue' or 'use'.
+ * Returns { done, { sid, bytes } of each that ended, oldest first }; reused or unproven, and the
+ *   session; or unknown, or late.
  */
 export const endAll = (channel: string): string => `${start}
 local sid = ARGV[3]
@@ -19,14 +22,16 @@ if sid ~= '' then
   ${readSession}
   if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
   if ARGV[4] then
-    local presented, handedOutAt, grace, use = ARGV[4] + 0, ARGV[5] + 0, ARGV[7] + 0, ARGV[8] == 'use'
-    local proofs = ARGV[6] ~= '' and ARGV[6]
+    local presented, handedOutAt = ARGV[4] + 0, ARGV[5] + 0
+    local proofs, grace, use = ARGV[6] ~= '' and ARGV[6], ARGV[7] + 0, ARGV[8] == 'use'
     ${judge}
     if verdict == ${outcome.reused} then
       call('HDEL', key, sid)
       redis.pcall('PUBLISH', ${channel}, sid)
     end
-    if verdict >= ${outcome.reused} then return pack('${reply}', verdict, now, math.abs(ahead), since, packed) end
+    if verdict == ${outcome.reused} or verdict == ${outcome.unproven} then
+      return pack('${reply}', verdict, now, math.abs(ahead), since, packed)
+    end
   end
 end
 ${readSessions}

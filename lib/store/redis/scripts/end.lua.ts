@@ -3,7 +3,8 @@ import { readSession } from './session.lua'
 import { start } from './start.lua'
 
 /**
- * Ends one session, and publishes that. A server that forbids the channel does not prevent the ending.
+ * Ends one session, and publishes that. A server that forbids the channel does not prevent the
+ * ending.
  *
  * KEYS: the user's hash.
  * ARGV: notAfter, sid.

@@ -2,31 +2,37 @@ import type { SessionRecord } from '../../store'
 
 // A session is one field of its user's hash: `prefix{userTag}`, sid → these bytes, big-endian.
 //
-//   0       1            4           10          15         20          25       28      (40)
-//   +-------+------------+-----------+-----------+----------+-----------+--------+ - - - +---------+
-//   | flags | generation | createdAt | refreshed | expires  | deadline  | signer | bound | content |
-//   +-------+------------+-----------+-----------+----------+-----------+--------+ - - - +---------+
-//     1       3            6           5           5          5           3        12      any
+//   0       1            4           10          15        20         25       28      (40)
+//   +-------+------------+-----------+-----------+---------+----------+--------+ - - - +---------+
+//   | flags | generation | createdAt | refreshed | expires | deadline | signer | bound | content |
+//   +-------+------------+-----------+-----------+---------+----------+--------+ - - - +---------+
+//     1       3            6           5           5         5          3        12      any
 //
-//   flags: 128 `bound` is there · 64 an offer of the next generation was handed out
-//          32 a repeat came in this generation · 31 in how many generations running repeats came (at most 31)
+//   flags: 128 `bound` is there; 64 an offer of the next generation was handed out; 32 a repeat
+//   came in this generation; 0 to 31: in how many generations running repeats came
 //
-// Times but createdAt are since createdAt, and negative if the clock has stepped back. So a small session stays
-// within the 64 bytes of a listpack entry: on Redis 7, with a `sub` of 12 characters and a label of 20, 229 bytes
-// for one session of a user and 117 for each of five. A hash for each session takes 260 to 325.
+// Times but createdAt are since createdAt, and negative if the clock has stepped back. So a small
+// session stays within the 64 bytes of a listpack entry: on Redis 7, with a `sub` of 12
+// characters and a label of 20, 229 bytes for one session of a user and 117 for each of five. A
+// hash for each session takes 260 to 325.
 
 /** Lua's format of a session's first 25 bytes. */
 export const session = '>BI3I6i5i5i5'
 
-/** An expression of Lua: whether bytes of the right length are no session: createdAt is after 2109, or the like. */
-export const garbage = '(createdAt >= 4398046511104 or expires > deadline or flags >= 128 and #packed < 40)'
+/**
+ * An expression of Lua: whether bytes of the right length are no session: createdAt is after
+ * 2109, or the like.
+ */
+export const garbage =
+  '(createdAt >= 4398046511104 or expires > deadline or flags >= 128 and #packed < 40)'
 
 /** The highest generation that fits; a session that would pass it ends. */
 export const lastGeneration = 2 ** 24 - 1
 
-// In a burst, a session has marks beside it: `prefix{userTag}:sid`. Each says when its generation was handed out, and
-// stands for those between it and the mark before: all of one eighth of a grace period. The first stands for itself
-// and all before it, which are past their grace period. Ten marks reach back for a grace period at least.
+// In a burst, a session has marks beside it: `prefix{userTag}:sid`. Each says when its generation
+// was handed out, and stands for those between it and the mark before: all of one eighth of a
+// grace period. The first stands for itself and all before it, which are past their grace period.
+// Ten marks reach back for a grace period at least.
 //
 //   +------------+----+------------+----+ - - - +------------+----+
 //   | generation | at | generation | at |       | generation | at |
@@ -36,7 +42,8 @@ export const lastGeneration = 2 ** 24 - 1
 /** Lua's format of a mark; `at` is since createdAt. */
 export const mark = '>I3i5'
 
-// What a script returns, or the first member of it: whether and how it was done, and the session that was asked for.
+// What a script returns, or the first member of it: whether and how it was done, and the session
+// that was asked for.
 //
 //   0         1     7          11          16
 //   +---------+-----+----------+-----------+ - - - - +
@@ -50,7 +57,16 @@ export const mark = '>I3i5'
 export const reply = '>BI6I4i5c0'
 
 /** What a script can come to: the first byte of a reply. */
-export const outcome = { late: 0, unknown: 1, done: 2, rotated: 3, offered: 4, repeated: 5, reused: 6, unproven: 7 } as const
+export const outcome = {
+  late: 0,
+  unknown: 1,
+  done: 2,
+  rotated: 3,
+  offered: 4,
+  repeated: 5,
+  reused: 6,
+  unproven: 7
+} as const
 
 /** The name of what a script came to. */
 export type OutcomeName = keyof typeof outcome
@@ -99,7 +115,9 @@ export function toRecord (sid: string, packed: Buffer): SessionRecord {
 /** Reads in how many generations running a repeat came. */
 export const streakOf = (packed: Buffer): number => (packed[0] as number) & 31
 
-/** Returns the 12 bytes of a thumbprint. @throws TypeError if it is not 16 characters of base64url */
+/**
+ * Returns the 12 bytes of a thumbprint. @throws TypeError if it is not 16 characters of base64url
+ */
 export function toThumbprint (text: string): Buffer {
   if (!/^[\w-]{16}$/.test(text)) throw new TypeError('a thumbprint is 16 characters of base64url')
   return Buffer.from(text, 'base64url')

@@ -4,16 +4,18 @@ import { start } from './start.lua'
 import { judge } from './verdict.lua'
 
 /**
- * Judges refresh tokens, and rotates the session of each, offers it a token, lets it repeat, or ends it, as if they came
- * one after another. If there are several, one that fails keeps none of the others back, and can be sent again to learn why.
+ * Judges refresh tokens, and rotates the session of each, offers it a token, lets it repeat, or
+ * ends it, as if they came one after another. If there are several, one that fails keeps none of
+ * the others back, and can be sent again to learn why.
  *
  * KEYS: of each token the hash of its user.
- * ARGV: notAfter; signer, and behind its 3 characters a digit, unless it is 0: 1 if tokens are spent on use, plus 2 if there
- *   is a column c, plus 4 if there is a column p; idle lifetime in ms; grace period in ms;
- *   of each token: sid; its generation; when it was handed out, in ms since the session's creation;
- *   column c: '=' and the new content, or '' to keep it; column p: proofs (see verdict), or ''.
- * Returns { of each token: rotated, offered, repeated, reused or unproven, and the session; or unknown; nil if it failed },
- *   or late.
+ * ARGV: notAfter; signer; idle lifetime in ms; grace period in ms; of each token sid, generation,
+ *   when it was handed out in ms since the session's creation, and the columns that there are:
+ *   '=' and the new content, or '' to keep it; proofs (see verdict), or ''.
+ *   Behind the 3 characters of the signer stands a digit, unless it is 0: 1 if tokens are spent on
+ *   use, plus 2 if there is a column of contents, plus 4 if there is one of proofs.
+ * Returns { of each token: rotated, offered, repeated, reused or unproven, and the session; or
+ *   unknown; nil if it failed }, or late.
  */
 export const rotate = (channel: string): string => `${start}
 local signer, idle, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -40,7 +42,9 @@ for i, key in ipairs(KEYS) do
     ${judge}
     local distance, failed = ahead < 0 and -ahead or ahead, verdict < 0
     local goesOn = verdict == ${outcome.rotated} or verdict == ${outcome.offered}
-    if goesOn and presented >= ${lastGeneration} then goesOn, verdict = false, ${outcome.unknown} end
+    if goesOn and presented >= ${lastGeneration} then
+      goesOn, verdict = false, ${outcome.unknown}
+    end
 
     if goesOn then
       local bytes = content == '' and string.sub(packed, 29) or string.sub(content, 2)
@@ -76,10 +80,12 @@ for i, key in ipairs(KEYS) do
       end
       expires = age + idle
       if expires > deadline then expires = deadline end
-      packed = pack('${session}c3c0', flags, generation, createdAt, refreshed, expires, deadline, signer, bytes)
+      packed = pack('${session}c3c0',
+        flags, generation, createdAt, refreshed, expires, deadline, signer, bytes)
       ${findKept}
       if kept > before then
-        failed = failed or type(call('PEXPIREAT', key, math.ceil(createdAt + kept), 'GT')) ~= 'number'
+        local moment = math.ceil(createdAt + kept)
+        failed = failed or type(call('PEXPIREAT', key, moment, 'GT')) ~= 'number'
       end
       -- Last, so that nothing is rotated if anything fails.
       failed = failed or call('HSET', key, sid, packed) ~= 0

@@ -1,8 +1,9 @@
 import { garbage, session } from './record'
 
 /**
- * Reads the session `sid` of the hash `key`: its bytes as `packed`, its members as locals, all times but createdAt since
- * createdAt. `packed` is false if no such session lives. What is no session is removed.
+ * Reads the session `sid` of the hash `key`: its bytes as `packed`, its members as locals, all
+ * times but createdAt since createdAt. `packed` is false if no such session lives. What is no
+ * session is removed.
  */
 export const readSession = `
 local packed = call('HGET', key, sid)
@@ -21,8 +22,8 @@ end
 `
 
 /**
- * Reads all sessions of the hash `key` that live, oldest first, as `sessions`: each { sid, bytes }. `stale` has the sids
- * of those that do not live any more. What is no session is removed.
+ * Reads all sessions of the hash `key` that live, oldest first, as `sessions`: each { sid, bytes
+ * }. `stale` has the sids of those that do not live any more. What is no session is removed.
  */
 export const readSessions = `
 local all = call('HGETALL', key)
@@ -48,10 +49,11 @@ end)
 `
 
 /**
- * Finds out as `kept` until when the key is kept for a session, since createdAt: its end, rounded up by at most a
- * sixteenth of its idle lifetime, and never past its deadline. So most rotations leave the TTL alone, and are one command
- * for replicas and the append-only file. The key of every stored session is kept until then: change this only with the
- * layout. If the clock has stepped back, `refreshed` can be past `expires`.
+ * Finds out as `kept` until when the key is kept for a session, since createdAt: its end, rounded
+ * up by at most a sixteenth of its idle lifetime, and never past its deadline. So most rotations
+ * leave the TTL alone, and are one command for replicas and the append-only file. The key of
+ * every stored session is kept until then: change this only with the layout. If the clock has
+ * stepped back, `refreshed` can be past `expires`.
  */
 export const findKept = `
 local kept = expires + -expires % ((expires - refreshed) / 16)

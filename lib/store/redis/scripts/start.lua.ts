@@ -1,8 +1,9 @@
 import { outcome, reply } from './record'
 
 /**
- * How every script begins: what it uses often, as locals, and its deadline. ARGV[1], `notAfter`: the last moment, in ms
- * since the epoch by the server's clock, at which it may take effect; after that it returns `late` and does nothing.
+ * How every script begins: what it uses often, as locals, and its deadline. ARGV[1], `notAfter`:
+ * the last moment, in ms since the epoch by the server's clock, at which it may take effect;
+ * after that it returns `late` and does nothing.
  */
 export const start = `
 local call, pack, unpack = redis.call, struct.pack, struct.unpack

@@ -1,11 +1,13 @@
 import { mark, outcome } from './record'
 
 /**
- * Judges a refresh token: `verdict`. Of the session, the locals of readSession; of the token, `presented` (its generation),
- * `handedOutAt` (since createdAt) and `proofs`: false, or two texts behind their lengths, the thumbprint that the token is
- * bound to, and that which was proven. `use`: whether tokens are spent on use; `grace`: ms. Besides: `age` of the session,
- * `since` its current token was handed out, `ahead`: how far the token is before it, `boundTo`: what the session is bound
- * to, or ''. The moment at which a token was spent can be in the future, if the clock has stepped back.
+ * Judges a refresh token: `verdict`. Of the session, the locals of readSession; of the token,
+ * `presented` (its generation), `handedOutAt` (since createdAt) and `proofs`: false, or two texts
+ * behind their lengths, the thumbprint that the token is bound to, and that which was proven.
+ * `use`: whether tokens are spent on use; `grace`: ms. Besides: `age` of the session, `since` its
+ * current token was handed out, `ahead`: how far the token is before it, `boundTo`: what the
+ * session is bound to, or ''. The moment at which a token was spent can be in the future, if the
+ * clock has stepped back.
  */
 export const judge = `
 local age = now - createdAt

@@ -1,0 +1,21 @@
+/**
+ * Tries the commands that the other scripts use, on a key that nobody has, and changes nothing.
+ *
+ * KEYS: the key.
+ * Returns the names of those that this user may not run.
+ */
+export const permissions = `
+local key, forbidden = KEYS[1], {}
+for _, command in ipairs({
+  { 'TIME' }, { 'HGETALL', key }, { 'HGET', key, '' }, { 'HSET', key, '', '' }, { 'HDEL', key, '' },
+  { 'PEXPIREAT', key, 1, 'GT' }, { 'GET', key .. ':' }, { 'SET', key .. ':', '', 'XX' }
+}) do
+  local reply = redis.pcall(unpack(command))
+  local problem = type(reply) == 'table' and reply.err or ''
+  if string.find(problem, 'NOPERM') or string.find(problem, 'user executing')
+    or string.find(problem, 'ACL failure') then
+    forbidden[#forbidden + 1] = command[1]
+  end
+end
+return forbidden
+`

@@ -1,0 +1,13 @@
+import type { Subject } from './contract/subject'
+import { storeContract } from './store-contract'
+
+type Test = InstanceType<typeof import('tap').Test>
+
+/** Holds a store to the contract of a store, under tap. */
+export function holdToContract (
+  t: Test, name: string, createStore: () => Promise<Subject> | Subject
+): void {
+  storeContract(createStore, {
+    test: async (title, body) => await t.test(`${name}: ${title}`, async () => { await body() })
+  })
+}
