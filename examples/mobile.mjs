@@ -14,7 +14,9 @@ await app.register(authPlugin, {
 
 app.post('/login', async (request, reply) => {
   const { username, password, native, device } = request.body
-  if (!passwords.has(username) || passwords.get(username) !== password) return await reply.code(403).send()
+  if (!passwords.has(username) || passwords.get(username) !== password) {
+    return await reply.code(403).send()
+  }
   // Pages keep the cookie, which no script can read. The app keeps its token where the system keeps secrets.
   return await reply.login({ sub: username }, native === true ? { transport: 'body', device: String(device) } : {})
 })

@@ -11,7 +11,7 @@ type Test = InstanceType<typeof import('tap').Test>
 
 const example = join(__dirname, '../examples/devices/server.mjs')
 
-interface Device { id: string, device: string | null, createdAt: number, refreshedAt: number, current: boolean }
+interface Device { sid: string, device: string | null, createdAt: number, refreshedAt: number, current: boolean }
 
 /** Runs the example as its reader would; answers its address. */
 async function run (t: Test, env: Record<string, string> = {}): Promise<string> {
@@ -65,11 +65,11 @@ t.test('the devices of a user', async (t) => {
   })
 
   t.test('are logged out one by one, on every node at once, and never by somebody else', async (t) => {
-    const [, , { id } = { id: '' }] = await phone.devices()
-    t.equal((await stranger.call('DELETE', `/devices/${id}`)).status, 404)
+    const [, , { sid } = { sid: '' }] = await phone.devices()
+    t.equal((await stranger.call('DELETE', `/devices/${sid}`)).status, 404)
     t.equal((await tablet.call('GET', '/messages')).status, 200)
-    t.equal((await phone.call('DELETE', `/devices/${id}`)).status, 204)
-    t.equal((await phone.call('DELETE', `/devices/${id}`)).status, 404)
+    t.equal((await phone.call('DELETE', `/devices/${sid}`)).status, 204)
+    t.equal((await phone.call('DELETE', `/devices/${sid}`)).status, 404)
     await out(tablet)
   })
 

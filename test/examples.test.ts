@@ -78,6 +78,18 @@ function apply (text: string, difference: string): string {
   return text
 }
 
+t.test('all examples show the same of a device, and refuse a wrong password by 403', async (t) => {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.m?[jt]s$/.test(name) && !name.includes('node_modules'))
+  const lists = files.filter((name) => read(name).includes('sessions.list('))
+  t.equal(lists.length, 4)
+  const device = '{ sid, device, createdAt, refreshedAt, current: sid === current }'
+  for (const name of lists) t.ok(read(name).includes(device), name)
+  const logins = files.filter((name) => /reply\.login\(/.test(read(name)))
+  t.ok(logins.length >= 9)
+  for (const name of logins) t.match(read(name), /code\(403\)|ForbiddenException\(\)/, name)
+})
+
 t.test('minimal: log in, be let in, stay in, log out', async (t) => {
   const url = await run(t, 'minimal.mjs')
   for (const [name, password] of [['ada', 'wrong'], ['ada', undefined], ['eve', undefined], ['constructor', undefined]]) {

@@ -28,7 +28,7 @@ t.test('a NestJS application logs in, guards, lists and ends sessions', async (t
   const login = async (password = 'lovelace') => await fetch(`${url}/login`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: 'ada', password })
   })
-  t.equal((await login('no')).status, 401)
+  t.equal((await login('no')).status, 403)
   const response = await login()
   const [cookie = ''] = response.headers.getSetCookie().map((text) => text.slice(0, text.indexOf(';')))
   const { access_token: token } = await response.json() as { access_token: string }

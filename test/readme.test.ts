@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -79,4 +79,13 @@ t.test('the threat model names tests that exist', async (t) => {
     t.equal(label, file)
     t.ok(readFileSync(join(__dirname, `${file}.test.ts`), 'utf8').includes(`t.test('${title}'`), `${file}: ${title}`)
   }
+})
+
+t.test('CONTRIBUTING names files that exist', async (t) => {
+  const root = join(__dirname, '..')
+  const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
+  const text = page.replaceAll(/```[^]*?```/g, '')
+  const paths = quoted(text).filter((path) => /^\.?[\w-]+\/[\w/.-]*$/.test(path))
+  t.ok(paths.length >= 15, `${paths.length} paths`)
+  for (const path of paths) t.ok(existsSync(join(root, path)), path)
 })

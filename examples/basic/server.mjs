@@ -1,19 +1,25 @@
 // npm start, then http://localhost:3000. Sessions are in memory, unless REDIS_URL names a Redis.
 import { fileURLToPath } from 'node:url'
-import fastifyRedis from '@fastify/redis'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import authPlugin, { MemoryStore, RedisStore } from 'fastify-jwt-sessions'
+import { Redis } from 'ioredis'
 import { loseResponse, removable, stunts, tellUser } from './stunts.mjs'
 
-const { REDIS_URL, PORT = '3000', ACCESS_TOKEN_LIFETIME = '20s', AUTH_SECRET = 'a secret for a demo, and for nothing else' } = process.env
+const { REDIS_URL, PORT = '3000', ACCESS_TOKEN_LIFETIME = '20s' } = process.env
+const { AUTH_SECRET = 'a secret for a demo, and for nothing else' } = process.env
+// What the environment makes wrong is said in a sentence; anything else is a bug of the demo.
+process.once('uncaughtException', ({ code, message, stack }) => stop(code ? message : stack))
+
 const passwords = { ada: 'lovelace', grace: 'hopper' }
 
 const app = Fastify({ logger: { level: 'warn' } })
 
-if (REDIS_URL) await app.register(fastifyRedis, { url: REDIS_URL })
-const store = REDIS_URL ? new RedisStore(app.redis) : new MemoryStore()
-const where = REDIS_URL ? 'in Redis: they outlive a restart of this process' : 'in memory: they end with this process (REDIS_URL=redis://… keeps them)'
+const store = REDIS_URL ? new RedisStore(await connect(REDIS_URL)) : new MemoryStore()
+const where = REDIS_URL
+  ? 'in Redis: they outlive a restart of this process'
+  : 'in memory, since REDIS_URL is not set: they end with this process ' +
+    '(REDIS_URL=redis://… keeps them)'
 
 await app.register(authPlugin, {
   secret: AUTH_SECRET,
@@ -22,7 +28,9 @@ await app.register(authPlugin, {
   refreshToken: { gracePeriod: '5s' },
   revocation: 'push', // logging a device out takes effect at once
   routes: { refresh: { onSend: loseResponse } },
-  onReuse: ({ sub }) => tellUser(sub, 'A copy of your sign-in was used. We have signed that device out.')
+  onReuse: ({ sub }) => {
+    tellUser(sub, 'A copy of your sign-in was used. We have signed that device out.')
+  }
 })
 
 app.post('/login', async (request, reply) => {
@@ -38,7 +46,9 @@ app.get('/me', { onRequest: app.authenticate }, async ({ user, sid }) => ({ name
 
 app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current }) => {
   const sessions = await app.sessions.list(user.sub)
-  return sessions.map(({ sid, device, refreshedAt }) => ({ sid, device, refreshedAt, current: sid === current }))
+  return sessions.map(({ sid, device, createdAt, refreshedAt }) => {
+    return { sid, device, createdAt, refreshedAt, current: sid === current }
+  })
 })
 
 app.delete('/devices/:sid', { onRequest: app.authenticate }, async ({ user, params }, reply) => {
@@ -49,11 +59,37 @@ app.get('/where', async () => ({ where }))
 
 const folder = (name) => fileURLToPath(new URL(name, import.meta.url))
 await app.register(fastifyStatic, { root: folder('public') })
-await app.register(fastifyStatic, { root: folder('../../dist/client'), prefix: '/client/', decorateReply: false })
+const client = folder('../../dist/client')
+await app.register(fastifyStatic, { root: client, prefix: '/client/', decorateReply: false })
 await app.register(stunts, { passwords })
 
-await app.listen({ port: Number(PORT) })
+await app.listen({ port: Number(PORT) }).catch(({ code, message }) => {
+  stop(code === 'EADDRINUSE'
+    ? `Port ${PORT} is taken. Choose another: PORT=${Number(PORT) + 1} npm start`
+    : `The demo cannot listen on port ${PORT}: ${message}`)
+})
 console.log(`http://localhost:${app.server.address().port}\nSessions are ${where}.`)
+
+/** Connects to the Redis at a URL, or ends the process with a sentence. */
+async function connect (url) {
+  const redis = new Redis(url, { lazyConnect: true })
+  let reason = 'not within 3 s'
+  redis.on('error', ({ message }) => { reason = message })
+  const deadline = setTimeout(() => redis.disconnect(), 3000)
+  await redis.connect().catch(() => {
+    const place = url.replace(/\/\/[^/]*@/, '//') // without the password
+    stop(`REDIS_URL names ${place}, and no Redis answers there (${reason}). ` +
+      'Start one, or leave REDIS_URL out: sessions are in memory then.')
+  })
+  clearTimeout(deadline)
+  app.addHook('onClose', () => redis.disconnect())
+  return redis
+}
+
+function stop (sentence) {
+  console.error(sentence)
+  process.exit(1)
+}
 
 function nameDevice (userAgent = '') {
   const browser = /(Firefox|Edg|Chrome|Safari)\//.exec(userAgent)?.[1] ?? 'A program'

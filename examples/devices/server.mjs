@@ -1,36 +1,42 @@
-// The user's devices: list them, end one, end the others; change of password; a route that wants a recent login.
+// The user's devices: list them, end one, end the others; change of password; a route that wants a
+// recent login.
 import { subscribe } from 'node:diagnostics_channel'
-import fastifyRedis from '@fastify/redis'
 import Fastify from 'fastify'
-import authPlugin, { MemoryStore } from 'fastify-jwt-sessions'
+import authPlugin, { MemoryStore, RedisStore } from 'fastify-jwt-sessions'
+import { Redis } from 'ioredis'
 
-const { PORT = '3000', REDIS_URL, AUTH_SECRET = 'a secret for examples, and for nothing else' } = process.env
+const { PORT = '3000', REDIS_URL } = process.env
+const { AUTH_SECRET = 'a secret for examples, and for nothing else' } = process.env
 const passwords = new Map([['ada', 'lovelace'], ['grace', 'hopper']])
 
 const app = Fastify()
 
-if (REDIS_URL) await app.register(fastifyRedis, { url: REDIS_URL })
 await app.register(authPlugin, {
   secret: AUTH_SECRET,
-  ...(REDIS_URL ? {} : { store: new MemoryStore() }),
+  store: REDIS_URL ? new RedisStore(connect(REDIS_URL)) : new MemoryStore(),
   revocation: 'push'
 })
 
 app.post('/login', async (request, reply) => {
   const { username, password } = request.body
-  if (!passwords.has(username) || passwords.get(username) !== password) return await reply.code(403).send()
+  if (!passwords.has(username) || passwords.get(username) !== password) {
+    return await reply.code(403).send()
+  }
   return await reply.login({ sub: username }, { device: request.headers['user-agent'] })
 })
 
 // Each device with a mark on the one that asks.
-app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid }) => {
+app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current }) => {
   const sessions = await app.sessions.list(user.sub)
-  return sessions.map(({ sid: id, device, createdAt, refreshedAt }) => ({ id, device, createdAt, refreshedAt, current: id === sid }))
+  return sessions.map(({ sid, device, createdAt, refreshedAt }) => {
+    return { sid, device, createdAt, refreshedAt, current: sid === current }
+  })
 })
 
-// "Log out" beside one of them. The user's own name goes with it, so that nobody can end another's.
-app.delete('/devices/:id', { onRequest: app.authenticate }, async ({ user, params }, reply) => {
-  return await reply.code(await app.sessions.revoke(user.sub, params.id) ? 204 : 404).send()
+// "Log out" beside one of them. The user's own name goes with it, so that nobody can end
+// another's.
+app.delete('/devices/:sid', { onRequest: app.authenticate }, async ({ user, params }, reply) => {
+  return await reply.code(await app.sessions.revoke(user.sub, params.sid) ? 204 : 404).send()
 })
 
 // "Log out all other devices".
@@ -44,7 +50,8 @@ app.post('/leave', { onRequest: app.authenticate }, async (_request, reply) => {
   return await reply.code(204).send()
 })
 
-// Whoever knows the password may change it. First it changes, then the sessions end: a login with the old one comes too late.
+// Whoever knows the password may change it. First it changes, then the sessions end: a login with
+// the old one comes too late.
 app.put('/password', { onRequest: app.authenticate }, async ({ user, sid, body }, reply) => {
   if (passwords.get(user.sub) !== body.current) return await reply.code(403).send()
   passwords.set(user.sub, body.next)
@@ -66,3 +73,10 @@ const carefully = async (request) => await request.authenticate({ live: Date.now
 app.get('/messages', { onRequest: carefully }, async ({ user }) => [`Hello ${user.sub}`])
 
 console.log(await app.listen({ port: Number(PORT) }))
+
+function connect (url) {
+  const redis = new Redis(url)
+  redis.on('error', console.error)
+  app.addHook('onClose', () => redis.disconnect())
+  return redis
+}

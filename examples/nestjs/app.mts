@@ -1,7 +1,7 @@
 // The plugin in a NestJS application on Fastify: a guard, a filter, a controller.
 import 'reflect-metadata'
 import { STATUS_CODES } from 'node:http'
-import { Body, Catch, Controller, Delete, Get, HttpCode, Injectable, Module, NotFoundException, Param, Post, Req, Res, UnauthorizedException, UseGuards } from '@nestjs/common'
+import { Body, Catch, Controller, Delete, ForbiddenException, Get, HttpCode, Injectable, Module, NotFoundException, Param, Post, Req, Res, UseGuards } from '@nestjs/common'
 import type { ArgumentsHost, CanActivate, ExceptionFilter, ExecutionContext } from '@nestjs/common'
 import { BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -33,7 +33,7 @@ export class SessionController {
   @HttpCode(200)
   async login (@Body() { username, password }: { username: string, password: string }, @Res({ passthrough: true }) reply: FastifyReply) {
     // Your own check of a password, a passkey or a single sign-on goes here.
-    if (username !== 'ada' || password !== 'lovelace') throw new UnauthorizedException()
+    if (username !== 'ada' || password !== 'lovelace') throw new ForbiddenException()
     return await reply.login({ sub: username })
   }
 
@@ -41,7 +41,9 @@ export class SessionController {
   @UseGuards(AuthGuard)
   async devices (@Req() { server, user, sid: current }: FastifyRequest) {
     const sessions = await server.sessions.list((user as { sub: string }).sub)
-    return sessions.map(({ sid, device }) => ({ sid, device, current: sid === current }))
+    return sessions.map(({ sid, device, createdAt, refreshedAt }) => {
+      return { sid, device, createdAt, refreshedAt, current: sid === current }
+    })
   }
 
   @Delete('devices/:sid')

@@ -1,10 +1,11 @@
 import createError = require('@fastify/error')
 import type { FastifyInstance } from 'fastify'
 import { describe, isObject } from '../options/schema'
+import { isForm, parseForm } from './forms'
 
 const InvalidBodyError = createError('FST_ERR_VALIDATION', '%s', 400)
 const UnsupportedMediaTypeError = createError('FST_ERR_CTP_INVALID_MEDIA_TYPE',
-  'Unsupported Media Type: %s; allowed: application/json, or no body', 415)
+  'Unsupported Media Type: %s; allowed: %s, or no body', 415)
 
 const isJson = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
 const longestEcho = 60
@@ -12,8 +13,12 @@ const longestEcho = 60
 /** The most that a body of the plugin's routes may have, in bytes. */
 export const bodyLimit = 16 * 1024
 
-/** Takes JSON, and empty bodies of whatever type: real clients name any type on a POST without a body. */
-export function acceptBodies (scope: FastifyInstance): void {
+/**
+ * Takes JSON, forms where they are on, and empty bodies of whatever type: real clients name any type on a POST without a
+ * body. An empty body keeps no type, so it is no form either.
+ */
+export function acceptBodies (scope: FastifyInstance, { forms }: { forms: boolean }): void {
+  const allowed = forms ? 'application/json, application/x-www-form-urlencoded' : 'application/json'
   scope.addHook('onRequest', (request, _reply, done) => {
     const { headers, httpVersionMajor } = request.raw
     const { 'content-length': length, 'transfer-encoding': coding } = headers
@@ -27,8 +32,12 @@ export function acceptBodies (scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit }, (request, body, done) => {
     const type = request.headers['content-type'] ?? 'none'
-    if (body === '') return done(null, undefined)
-    if (!isJson.test(type)) return done(new UnsupportedMediaTypeError(type.slice(0, longestEcho)))
+    if (body === '') {
+      delete request.raw.headers['content-type']
+      return done(null, undefined)
+    }
+    if (forms && isForm(request)) return done(null, parseForm(body as string))
+    if (!isJson.test(type)) return done(new UnsupportedMediaTypeError(type.slice(0, longestEcho), allowed))
     parseJson(request, body as string, done)
   })
 }

@@ -3,6 +3,7 @@ import { findCandidates } from '../actions/refresh-candidates'
 import { checkOrigin, isForeign } from '../http/cross-origin'
 import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
+import { isForm } from './forms'
 
 const isJson = /^application\/(?:[\w.+-]+\+)?json/i
 
@@ -26,9 +27,15 @@ function checkFirst ({ settings, isTrusted }: Services, options: RouteExtras, re
 export const checkOriginFirst = (services: Services, options: RouteExtras): RouteExtras =>
   checkFirst(services, options, (request) => checkOrigin(request, services.isTrusted))
 
-/** For a refresh: a token that is refused whoever presents it is refused as such, so that verdicts have one order. */
+/**
+ * For a refresh: a token that is refused whoever presents it is refused as such, so that verdicts have one order. The token
+ * of a form is not read yet: the cookie beside it says nothing of it.
+ */
 export const judgeForeignFirst = (services: Services, options: RouteExtras): RouteExtras =>
   checkFirst(services, options, (request) => {
+    if (services.settings.refreshToken.transports.includes('body') && isForm(request)) {
+      return checkOrigin(request, services.isTrusted)
+    }
     const credentials = services.readCredentials({ headers: request.headers })
     if (credentials.refreshTokens.length > 0) findCandidates(services, credentials, request)
     checkOrigin(request, services.isTrusted)

@@ -8,6 +8,8 @@ import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
 import { acceptBodies, bodyLimit, readAll } from './bodies'
 import { registerDevice } from './device'
+import { answerForms } from './form-errors'
+import { isForm, readGrant, readRevocation } from './forms'
 import { documentRoutes, type RouteDocs } from './openapi'
 import { checkOriginFirst, judgeForeignFirst } from './origin-first'
 import { redirectToProve } from './redirect-to-prove'
@@ -21,10 +23,12 @@ export async function registerRoutes (fastify: FastifyInstance, services: Servic
   const { deviceBinding, settings } = services
   const { refresh, logout, jwks, device } = settings.routes
   const docs = documentRoutes(settings)
+  const forms = settings.refreshToken.transports.includes('body')
+  const dialects = (options: RouteExtras): RouteExtras => forms ? answerForms(options) : options
   await fastify.register(async (scope) => {
-    acceptBodies(scope)
-    if (refresh !== undefined) registerRefresh(scope, services, merge(docs.refresh, refresh))
-    if (logout !== undefined) registerLogout(scope, services, merge(docs.logout, logout))
+    acceptBodies(scope, { forms })
+    if (refresh !== undefined) registerRefresh(scope, services, dialects(merge(docs.refresh, refresh)))
+    if (logout !== undefined) registerLogout(scope, services, dialects(merge(docs.logout, logout)))
     if (deviceBinding !== undefined) registerDevice(scope, services, deviceBinding, merge(docs.device, device ?? {}))
     if (jwks !== undefined) {
       const keys = settings.ring.flatMap(({ jwk }) => jwk ?? [])
@@ -43,7 +47,7 @@ function registerRefresh (scope: FastifyInstance, services: Services, options: R
   const refresh = createRefresh(services)
   const { deviceBinding, readCredentials } = services
   scope.post('/refresh', judgeForeignFirst(services, options), async (request, reply) => {
-    const credentials = readCredentials(request)
+    const credentials = isForm(request) ? readGrant(request, readCredentials) : readCredentials(request)
     const hasProof = credentials.proofs.length > 0
     try {
       const issued = await refuseWithHeaders(request, reply, async () => await refresh(credentials, request))
@@ -61,7 +65,8 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
   const logout = createLogout(services)
   const { isTrusted, readCredentials } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
-    const credentials = readCredentials(request)
+    const form = isForm(request)
+    const credentials = form ? readRevocation(request, readCredentials) : readCredentials(request)
     const { transport, refreshTokens, accessCookies } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
       // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
@@ -69,10 +74,10 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
       if (transport === 'cookie' && (hasCookie || request.headers.authorization === undefined)) {
         checkOrigin(request, isTrusted)
       }
-      return await logout(credentials, request, { all: readAll(request.body) })
+      return await logout(credentials, request, { all: !form && readAll(request.body) })
     })
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no cookie.
     if (transport === 'cookie') clearTokens(services, reply)
-    return await reply.code(confirmed ? 204 : 202).send()
+    return await reply.code(confirmed ? form ? 200 : 204 : 202).send()
   })
 }

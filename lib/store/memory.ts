@@ -19,7 +19,7 @@ export class MemoryStore implements Store {
    * @default options.now Date.now
    */
   constructor ({ now = Date.now }: { now?: () => number } = {}) {
-    this.now = now
+    this.now = () => Math.floor(now())
   }
 
   async create (userTag: string, creation: Creation) {

@@ -155,7 +155,7 @@ export interface Replication {
  * session; all sessions of a user stand together.
  */
 export interface Store {
-  /** Returns the store's clock in ms since the epoch, as far as it is known. */
+  /** Returns the store's clock in whole ms since the epoch, as far as it is known. */
   now: () => number | undefined
   /**
    * Creates a session; resolves with it, and with those of the user that were ended for it,

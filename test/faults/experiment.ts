@@ -1,12 +1,25 @@
 import { MemoryStore } from '../../lib/index'
 import { build } from './app'
 import { percentile, random } from './random'
-import { interval, Program, type Network } from './simulation'
+import { interval, Program, steal, type Network, type Thief } from './simulation'
 import { Timeline } from './timeline'
 import { into, User } from './user'
 
-/** What is tried: how many users refresh how often, how many of them are robbed, over which network, with which grace period in seconds. */
-export interface Setting { grace: number, users: number, rounds: number, thefts: number, network: Network, seed: number }
+/** What is tried. */
+export interface Setting {
+  spentOn: 'issue' | 'use'
+  /** The grace period in seconds. */
+  grace: number
+  users: number
+  /** How often each user refreshes, or so. */
+  rounds: number
+  /** How many users are robbed, how, and whether those users go on afterwards. */
+  thefts: number
+  thief: Thief
+  victimStops?: boolean
+  network: Network
+  seed: number
+}
 
 /** What came of it. */
 export interface Figures {
@@ -14,7 +27,7 @@ export interface Figures {
   refreshes: number
   /** Sessions of theirs that ended all the same. */
   falseLogouts: number
-  /** Sessions of which a thief copied the refresh token and went on, as the user did. */
+  /** Sessions of which a thief copied the refresh token. */
   thefts: number
   detected: number
   /** Minutes of virtual time from the theft to the end of the session. */
@@ -22,13 +35,14 @@ export interface Figures {
 }
 
 /** Runs one setting in virtual time; the same seed gives the same figures. */
-export async function experiment ({ grace, users, rounds, thefts, network, seed }: Setting): Promise<Figures> {
+export async function experiment (setting: Setting): Promise<Figures> {
+  const { spentOn, grace, users, rounds, thefts, thief, victimStops, network, seed } = setting
   const draw = random(seed)
   const time = new Timeline(Date.now())
   const detected = new Map<string, number>()
   const app = await build({
     store: new MemoryStore({ now: () => time.now }),
-    refreshToken: { gracePeriod: grace },
+    refreshToken: { gracePeriod: grace, spentOn },
     onReuse: ({ sub }) => { detected.set(sub, time.now) }
   })
   const present = (token: string) => new User('', into(app)).present(token)
@@ -42,11 +56,11 @@ export async function experiment ({ grace, users, rounds, thefts, network, seed 
     program.start(interval)
     programs.push(program)
     if (i >= thefts) continue
-    time.after(interval * (1 + draw() * (rounds / 2)), () => {
+    time.after(interval * (1 + draw() * Math.min(rounds / 2, 5)), () => {
       if (program.over) return
-      const thief = new Program(program.token, time, draw, network, present)
       robbed.push({ sub: user.sub, from: time.now })
-      thief.start(interval / 2)
+      program.stopped = victimStops === true
+      steal(program, thief)
     })
   }
   // The intervals' jitter makes more than `rounds` refreshes of it.
@@ -62,6 +76,10 @@ export async function experiment ({ grace, users, rounds, thefts, network, seed 
     falseLogouts: unharmed.filter(({ over }) => over).length,
     thefts: robbed.length,
     detected: detections.length,
-    minutes: { median: percentile(detections, 0.5), p95: percentile(detections, 0.95), most: Math.max(...detections) }
+    minutes: {
+      median: percentile(detections, 0.5),
+      p95: percentile(detections, 0.95),
+      most: Math.max(...detections)
+    }
   }
 }

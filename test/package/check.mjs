@@ -23,7 +23,7 @@ step('packed')
 
 await Promise.all([
   run(process.execPath, [bin('publint', 'src/cli.js'), 'run', tarball, '--strict']),
-  run(process.execPath, [bin('@arethetypeswrong/cli', 'dist/index.js'), tarball, '--profile', 'node16', '--exclude-entrypoints', './client'])
+  run(process.execPath, [bin('@arethetypeswrong/cli', 'dist/index.js'), tarball, '--profile', 'node16', '--exclude-entrypoints', './client', './client/dpop'])
 ]).catch(fail)
 step('publint and attw have nothing to say')
 
@@ -72,10 +72,11 @@ import { createRequire } from 'node:module'
 import Fastify from 'fastify'
 import authPlugin, { MemoryStore, RedisStore } from 'fastify-jwt-sessions'
 import { createClient } from 'fastify-jwt-sessions/client'
+import { dpopFetch } from 'fastify-jwt-sessions/client/dpop'
 const required = createRequire(import.meta.url)('fastify-jwt-sessions')
 for (const plugin of [authPlugin, required, required.default, required.authPlugin]) assert.equal(plugin, authPlugin, 'one copy of the module')
 assert.deepEqual([MemoryStore, RedisStore], [required.MemoryStore, required.RedisStore])
-assert.equal(typeof createClient, 'function')
+assert.deepEqual([typeof createClient, typeof dpopFetch], ['function', 'function'])
 const app = Fastify()
 await app.register(authPlugin, { secret: 'x'.repeat(32), store: new MemoryStore() })
 app.post('/login', (_request, reply) => reply.login({ sub: 'ada' }))

@@ -4,6 +4,7 @@ import Fastify, { type FastifyPluginAsync, type FastifyRequest, type onRequestHo
 import authPlugin, { MemoryStore, RedisStore } from 'fastify-jwt-sessions'
 import type { AuthPluginOptions, AuthenticateHook, AuthenticateOptions, Claims, ClaimsHook, Duration, LoginClaims, LoginOptions, LogoutOptions, RedisClient, Reuse, Secret, Session, SessionEvent, Sessions, Store, TokenResponse, Transport, User } from 'fastify-jwt-sessions'
 import { createClient, type Client } from 'fastify-jwt-sessions/client'
+import { dpopFetch, type DeviceKey } from 'fastify-jwt-sessions/client/dpop'
 import { same, type Same } from './same.mjs'
 
 declare module '@fastify/jwt' {
@@ -111,4 +112,8 @@ const event: SessionEvent = { sid: 'x', generation: 1, msSinceRotation: 5, dista
 const options: [AuthPluginOptions, AuthenticateOptions, LoginOptions, LogoutOptions, Secret] = [{ secret }, { live: true }, { device: 'x' }, { all: true }, secret]
 const client: Client = createClient({ prefix: 'https://example.com/auth' })
 same<Same<typeof client.restore, () => Promise<boolean>>>(true)
-export { client, event, hooks, options }
+const key: DeviceKey = { jwk: { kty: 'EC' }, sign: async (data) => new Uint8Array(data.length) }
+const proving: Client = createClient({ fetch: dpopFetch({ prefix: '/auth', key }) })
+// @ts-expect-error -- a key signs
+dpopFetch({ key: { jwk: {} } })
+export { client, event, hooks, options, proving }

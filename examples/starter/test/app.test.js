@@ -8,15 +8,30 @@ const password = 'a long password'
 let app
 
 before(async () => {
-  app = await buildApp({ secret: randomBytes(48), redisUrl: process.env.REDIS_URL ?? 'redis://localhost' })
+  // One proxy is in front, which tells the address of its client last.
+  const redisUrl = process.env.REDIS_URL ?? 'redis://localhost'
+  app = await buildApp({ secret: randomBytes(48), redisUrl, proxies: 1 })
   await app.ready()
 })
 after(async () => { await app.close() })
 
 let address = 0
-const send = async (method, url, { body, token, cookie, from = `10.0.0.${++address}` } = {}) => await app.inject({
-  method, url, payload: body, remoteAddress: from, headers: { ...(token && { authorization: `Bearer ${token}` }), ...(cookie && { cookie }) }
-})
+const send = async (method, url, { body, token, cookie, from = `10.0.0.${++address}` } = {}) => {
+  const headers = { 'x-forwarded-for': from }
+  if (token) headers.authorization = `Bearer ${token}`
+  if (cookie) headers.cookie = cookie
+  return await app.inject({ method, url, payload: body, headers })
+}
+/** The statuses of so many logins with a wrong password. */
+const guess = async (times, next) => {
+  const statuses = []
+  for (let i = 0; i < times; i++) {
+    const { name, from } = next(i)
+    const body = { name, password: 'guess' }
+    statuses.push((await send('POST', '/login', { body, from })).statusCode)
+  }
+  return statuses
+}
 const enter = async (url, body) => {
   const response = await send('POST', url, { body })
   assert.equal(response.statusCode, 200, response.body)
@@ -27,8 +42,8 @@ const enter = async (url, body) => {
 test('a user signs up once, logs in, sees devices, and ends one', async () => {
   const first = await enter('/signup', { name, password })
   assert.equal((await send('POST', '/signup', { body: { name, password } })).statusCode, 409)
-  assert.equal((await send('POST', '/login', { body: { name, password: 'a wrong password' } })).statusCode, 403)
-  assert.equal((await send('POST', '/login', { body: { name: 'nobody', password: 'nobody' } })).statusCode, 403)
+  assert.deepEqual(await guess(1, () => ({ name })), [403])
+  assert.deepEqual(await guess(1, () => ({ name: 'nobody' })), [403])
   const second = await enter('/login', { name, password })
   const { devices } = (await send('GET', '/account/', first)).json()
   assert.deepEqual(devices.map(({ current }) => current), [true, false])
@@ -40,7 +55,10 @@ test('a user signs up once, logs in, sees devices, and ends one', async () => {
 test('a change of password ends all other sessions', async () => {
   const here = await enter('/login', { name, password })
   const elsewhere = await enter('/login', { name, password })
-  const change = async (old) => (await send('PUT', '/account/password', { ...here, body: { old, new: 'another password' } })).statusCode
+  const change = async (old) => {
+    const body = { old, new: 'another password' }
+    return (await send('PUT', '/account/password', { ...here, body })).statusCode
+  }
   assert.equal(await change('a wrong password'), 403)
   assert.equal(await change(password), 204)
   assert.equal((await send('GET', '/account/', elsewhere)).statusCode, 401)
@@ -48,20 +66,28 @@ test('a change of password ends all other sessions', async () => {
   assert.equal((await send('POST', '/login', { body: { name, password } })).statusCode, 403)
 })
 
-test('guesses are limited', async () => {
-  const statuses = []
-  for (let i = 0; i < 11; i++) statuses.push((await send('POST', '/login', { body: { name: 'eve', password: 'guess' }, from: '10.1.0.1' })).statusCode)
+test('guesses from one address are limited, whatever addresses the client invents', async () => {
+  const statuses = await guess(11, (i) => ({ name: `eve-${i}`, from: `192.0.2.${i}, 10.1.0.1` }))
   assert.deepEqual(statuses, [...Array(10).fill(403), 429])
 })
 
+test('guesses at one name are limited, from however many addresses', async () => {
+  const statuses = await guess(21, () => ({ name: 'grace' }))
+  assert.deepEqual(statuses, [...Array(20).fill(403), 429])
+  assert.deepEqual(await guess(1, () => ({ name: 'heidi' })), [403], 'another name is not')
+})
+
 test('an account that is deleted is gone, with all its sessions', async () => {
-  const { token } = await enter('/login', { name, password: 'another password' })
+  const body = { name, password: 'another password' }
+  const { token } = await enter('/login', body)
   assert.equal((await send('DELETE', '/account/', { token })).statusCode, 204)
   assert.equal((await send('GET', '/account/', { token })).statusCode, 401)
-  assert.equal((await send('POST', '/login', { body: { name, password: 'another password' } })).statusCode, 403)
+  assert.equal((await send('POST', '/login', { body })).statusCode, 403)
 })
 
 test('the page and its client are served', async () => {
-  for (const url of ['/', '/main.js', '/client/client.mjs']) assert.equal((await send('GET', url)).statusCode, 200, url)
+  for (const url of ['/', '/main.js', '/client/client.mjs']) {
+    assert.equal((await send('GET', url)).statusCode, 200, url)
+  }
   assert.equal((await send('GET', '/account/')).statusCode, 401)
 })
