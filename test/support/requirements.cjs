@@ -3,7 +3,7 @@
 // program, installs what is missing if it may, or says in one sentence each what to install.
 //   node test/support/requirements.cjs                 all of them
 //   node test/support/requirements.cjs redis-server    one of them
-const { execFileSync } = require('node:child_process')
+const { execFileSync, spawnSync } = require('node:child_process')
 const { accessSync, constants, statSync } = require('node:fs')
 const { homedir } = require('node:os')
 const { delimiter, join } = require('node:path')
@@ -117,11 +117,10 @@ function asRoot () {
 function install (names) {
   const run = (command, ...args) => {
     console.log(`Installing what the tests need: ${[command, ...args].join(' ')}`)
-    try {
-      execFileSync(command, args, {
-        stdio: ['ignore', 'ignore', 'inherit'], env: { ...env, DEBIAN_FRONTEND: 'noninteractive' }
-      })
-    } catch {}
+    const { status, stderr } = spawnSync(command, args, {
+      env: { ...env, DEBIAN_FRONTEND: 'noninteractive' }, encoding: 'utf8'
+    })
+    if (status !== 0) console.error(stderr)
   }
   const brew = platform === 'darwin' ? onPath('brew', '/opt/homebrew/bin/brew') : undefined
   if (brew !== undefined) {
