@@ -36,12 +36,13 @@ function readField (form: unknown, name: string): string | undefined {
  * @see RFC 6749 §6
  */
 export function readGrant (
-  { headers, body }: FastifyRequest, readCredentials: ReadCredentials
+  { headers, body, url }: FastifyRequest, readCredentials: ReadCredentials
 ): Credentials {
   const grantType = readField(body, 'grant_type')
   if (grantType === undefined) throw new InvalidRequestError('grant_type is required')
   if (grantType !== 'refresh_token') throw new UnsupportedGrantTypeError()
-  return readCredentials({ headers, body: { refresh_token: readField(body, 'refresh_token') } })
+  const token = readField(body, 'refresh_token')
+  return readCredentials({ headers, url, body: { refresh_token: token } })
 }
 
 /**
