@@ -1,16 +1,16 @@
-// @ts-nocheck
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { RedisStore } from '../lib/index'
 import type { Store } from '../lib/store/store'
-import { createAsk } from '../lib/store/bounded'
+import { createEmit } from '../lib/events'
+import { boundStore } from '../lib/store/bounded'
 import { second } from './support/app'
 import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
 import { until } from './support/servers/until'
 import { writes } from './support/servers/writes'
 import { age } from './support/age'
-import { creation, rotation, within } from './support/store-contract'
+import { creation, rotation, timeout as within } from './support/contract/subject'
 
 const users = Array.from({ length: 100 }, (_, i) => `user-${i}`)
 const sidOf = (user: string) => `session of ${user}`
@@ -30,10 +30,10 @@ t.test('on one server', async (t) => {
   t.test('what is refreshed in one turn of the event loop goes as one command, up to 64 of them', async (t) => {
     await login(store, users)
     const seen = await monitor(server)
-    const outcomes = await Promise.all(users.map(async (user, i) => await refresh(store, user, 1, { text: i % 2 === 0 ? `text of ${user}` : undefined })))
+    const outcomes = await Promise.all(users.map(async (user, i) => await refresh(store, user, 1, { content: i % 2 === 0 ? `text of ${user}` : undefined })))
     t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), ['evalsha 64', 'evalsha 36'])
     for (const [i, user] of users.entries()) {
-      const wanted = { outcome: 'rotated', session: { sid: sidOf(user), generation: 2, text: i % 2 === 0 ? `text of ${user}` : creation().text } }
+      const wanted = { outcome: 'rotated', session: { sid: sidOf(user), generation: 2, content: i % 2 === 0 ? `text of ${user}` : creation().content } }
       t.match(outcomes[i], wanted)
       t.match(await store.find(user, sidOf(user), within), wanted.session)
     }
@@ -41,9 +41,10 @@ t.test('on one server', async (t) => {
 
   t.test('each has an outcome of its own, as if they had come one after another', async (t) => {
     await login(store, users.slice(0, 5))
-    await refresh(store, 'user-1')
     await refresh(store, 'user-2')
     await refresh(store, 'user-2', 2)
+    await age(client, 10 * second)
+    await refresh(store, 'user-1')
     await store.end('user-3', sidOf('user-3'), within)
     const outcomes = await Promise.all([...users.slice(0, 5), 'user-0', 'user-0'].map(async (user) => (await refresh(store, user)).outcome))
     t.strictSame(outcomes, ['rotated', 'repeated', 'reused', 'unknown', 'rotated', 'repeated', 'repeated'])
@@ -99,8 +100,8 @@ t.test('on one server', async (t) => {
     await login(store, users.slice(0, 3))
     await server.pause()
     const late = users.slice(0, 3).map(async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50))
-    const ask = createAsk(store, 60)
-    await t.rejects(ask(async () => await Promise.race(late)), { code: 'STORE_UNAVAILABLE', reason: 'no answer within 60 ms' })
+    const bounded = boundStore(store, 60, createEmit('/auth'))
+    await t.rejects(bounded.within(async () => await Promise.race(late)), { code: 'STORE_UNAVAILABLE', reason: 'no answer within 60 ms' })
     await server.resume()
     for (const each of await Promise.allSettled(late)) t.match(each, { reason: { message: 'the command reached the store too late' } })
     for (const user of users.slice(0, 3)) t.match(await store.find(user, sidOf(user), within), { generation: 1 })

@@ -1,4 +1,3 @@
-// @ts-nocheck
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
@@ -22,9 +21,9 @@ interface Subject {
 const within = 10_000
 
 /** What a record says, in the model's words. */
-const see = (store: Store) => ({ sid, generation, text, createdAt, refreshedAt, expiresAt, deadline }: SessionRecord): Seen => {
+const see = (store: Store) => ({ sid, generation, content, createdAt, refreshedAt, expiresAt, deadline }: SessionRecord): Seen => {
   const [created, refreshed, expires, end] = [createdAt, refreshedAt, expiresAt, deadline].map((time) => halves(time - (store.now() ?? NaN))) as [number, number, number, number]
-  return { sid, generation, text, created, refreshed, expires, deadline: end }
+  return { sid, generation, content, created, refreshed, expires, deadline: end }
 }
 
 async function perform (store: Store, command: Exclude<Command, { verb: 'pass' }>, sids: string[], own: string, model: Model): Promise<Outcome> {
@@ -32,18 +31,23 @@ async function perform (store: Store, command: Exclude<Command, { verb: 'pass' }
   const one = see(store)
   switch (command.verb) {
     case 'create': {
-      const { session, ended } = await store.create(command.user, { sid: own, signer: 'abc', text: own, idleLifetime, absoluteLifetime, maxSessions: command.maxSessions }, within)
+      const { session, ended } = await store.create(command.user, { sid: own, signer: 'abc', content: own, idleLifetime, absoluteLifetime, maxSessions: command.maxSessions }, within)
       return { session: one(session), ended: ended.map(one) }
     }
     case 'list': return (await store.list(command.user, within)).map(one)
-    case 'endAll': return (await store.endAll(command.user, { except: named(command.except), witness: named(command.witness) }, within)).map(one)
+    case 'endAll': {
+      const sid = named(command.witness)
+      const witness = sid === undefined ? undefined : { sid }
+      const ended = await store.endAll(command.user, { except: named(command.except), witness }, within)
+      return ended.outcome === 'done' ? ended.ended.map(one) : []
+    }
     case 'find': case 'end': {
       const session = await store[command.verb](command.user, named(command.of) ?? 'none', within)
       return session === undefined ? undefined : one(session)
     }
     case 'rotate': {
       const sid = named(command.of) ?? 'none'
-      const rotation = { sid, generation: model.presents(sid, command.offset), signer: 'abc', text: command.text, idleLifetime, gracePeriod: graces[command.grace] }
+      const rotation = { sid, generation: model.presents(sid, command.offset), signer: 'abc', content: command.content, idleLifetime, gracePeriod: graces[command.grace], handedOutAt: 0, spentOn: 'issue' as const }
       const result = await store.rotate(command.user, rotation, within)
       if (result.outcome === 'unknown') return { outcome: 'unknown' }
       return { outcome: result.outcome, distance: result.distance, session: one(result.session) }

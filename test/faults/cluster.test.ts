@@ -1,4 +1,3 @@
-// @ts-nocheck
 import { Cluster as Cluster5 } from 'ioredis5'
 import t from 'tap'
 import { RedisStore } from '../../lib/index'
@@ -9,7 +8,8 @@ import { moveSlot } from '../support/servers/move-slot'
 import { until } from '../support/servers/until'
 import { writes } from '../support/servers/writes'
 import { age } from '../support/age'
-import { contract, within } from '../support/store-contract'
+import { timeout as within } from '../support/contract/subject'
+import { holdToContract } from '../support/hold-to-contract'
 import { appFor } from './app'
 import { Load } from './load'
 import { soak } from './soak'
@@ -29,8 +29,8 @@ t.test('on a cluster', async (t) => {
   const pass = async (ms: number) => {
     for (const node of cluster.nodes) await age(cluster.admin(node), ms)
   }
-  contract(t, 'RedisStore on a cluster', async () => ({ store: new RedisStore(cluster.client()), pass }))
-  contract(t, 'RedisStore on a cluster by ioredis 5', async () => ({ store: shared, pass }))
+  holdToContract(t, 'RedisStore on a cluster', async () => ({ store: new RedisStore(cluster.client()), pass }))
+  holdToContract(t, 'RedisStore on a cluster by ioredis 5', async () => ({ store: shared, pass }))
 })
 
 t.test('on a cluster, the commands of one turn leave in one write for each master', async (t) => {

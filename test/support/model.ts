@@ -11,7 +11,7 @@ export const graces = { strict: 0, short: 2 * minute + half } as const
 /** What is done to a store. `of` and the like are numbers of sessions in the order of their creation. */
 export type Command =
   | { verb: 'create', user: User, maxSessions: number }
-  | { verb: 'rotate', user: User, of: number, offset: number, grace: keyof typeof graces, text: string | undefined }
+  | { verb: 'rotate', user: User, of: number, offset: number, grace: keyof typeof graces, content: string | undefined }
   | { verb: 'find' | 'end', user: User, of: number }
   | { verb: 'list', user: User }
   | { verb: 'endAll', user: User, except: number | undefined, witness: number | undefined }
@@ -23,7 +23,7 @@ export type User = 'ada' | 'eve'
 export interface Seen {
   sid: string
   generation: number
-  text: string
+  content: string
   created: number
   refreshed: number
   expires: number
@@ -37,10 +37,12 @@ interface Session {
   sid: string
   user: User
   generation: number
-  text: string
+  content: string
   createdAt: number
   refreshedAt: number
   expiresAt: number
+  /** Each generation with the moment of its issue. */
+  issued: Array<[generation: number, at: number]>
 }
 
 /** Half minutes, to the nearest one; never a negative zero. */
@@ -59,7 +61,7 @@ export class Model {
     const copy = new Model()
     copy.now = this.now
     for (const [sid, generation] of this.generations) copy.generations.set(sid, generation)
-    copy.#sessions = this.#sessions.map((session) => ({ ...session }))
+    copy.#sessions = this.#sessions.map((session) => ({ ...session, issued: [...session.issued] }))
     return copy
   }
 
@@ -74,7 +76,7 @@ export class Model {
       case 'create': {
         const living = this.#of(command.user)
         const ended = this.#end(living.slice(0, Math.max(0, living.length + 1 - command.maxSessions)))
-        const session = { sid: own, user: command.user, generation: 1, text: own, createdAt: this.now, refreshedAt: this.now, expiresAt: this.now + idleLifetime }
+        const session = { sid: own, user: command.user, generation: 1, content: own, createdAt: this.now, refreshedAt: this.now, expiresAt: this.now + idleLifetime, issued: [[1, this.now]] satisfies Session['issued'] as Session['issued'] }
         this.#sessions.push(session)
         this.generations.set(own, 1)
         return { session: this.#see(session), ended }
@@ -96,19 +98,22 @@ export class Model {
     return Math.max(1, (this.generations.get(sid ?? '') ?? 1) + offset)
   }
 
-  #rotate ({ user, offset, grace, text }: Command & { verb: 'rotate' }, sid: string): Outcome {
+  #rotate ({ user, offset, grace, content }: Command & { verb: 'rotate' }, sid: string): Outcome {
     const session = this.#of(user).find((session) => session.sid === sid)
     if (session === undefined) return { outcome: 'unknown' }
     const presented = this.presents(sid, offset)
     const distance = Math.abs(presented - session.generation)
     if (presented < session.generation) {
-      if (distance === 1 && this.now - session.refreshedAt < graces[grace]) return { outcome: 'repeated', distance, session: this.#see(session) }
+      // Of generations that a healed session skipped none was issued: the next one that was counts.
+      const [, issuedAt = 0] = session.issued.find(([generation]) => generation > presented) ?? []
+      if (this.now - issuedAt < graces[grace]) return { outcome: 'repeated', distance, session: this.#see(session) }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
     session.generation = presented + 1
     session.refreshedAt = this.now
     session.expiresAt = Math.min(this.now + idleLifetime, session.createdAt + absoluteLifetime)
-    session.text = text ?? session.text
+    session.content = content ?? session.content
+    session.issued.push([session.generation, this.now])
     this.generations.set(sid, session.generation)
     return { outcome: 'rotated', distance, session: this.#see(session) }
   }
@@ -122,9 +127,9 @@ export class Model {
     return ended.map((session) => this.#see(session))
   }
 
-  #see ({ sid, generation, text, createdAt, refreshedAt, expiresAt }: Session): Seen {
+  #see ({ sid, generation, content, createdAt, refreshedAt, expiresAt }: Session): Seen {
     const [created, refreshed, expires, deadline] = [createdAt, refreshedAt, expiresAt, createdAt + absoluteLifetime].map((time) => halves(time - this.now)) as [number, number, number, number]
-    return { sid, generation, text, created, refreshed, expires, deadline }
+    return { sid, generation, content, created, refreshed, expires, deadline }
   }
 }
 
@@ -132,13 +137,13 @@ const user = fc.constantFrom<User[]>('ada', 'ada', 'eve')
 const number = fc.nat(3)
 const maybe = fc.option(number, { nil: undefined, freq: 2 })
 const limit = (...limits: number[]) => fc.constantFrom(...limits)
-const offset = fc.constantFrom(0, 0, 0, -1, -1, -1, -2, 1)
+const offset = fc.constantFrom(0, 0, 0, -1, -1, -1, -2, -3, 1)
 const texts = fc.option(fc.string({ maxLength: 8 }), { nil: undefined })
 
 /** Any command, with logins under one of these limits. */
 export const anyCommand = (...limits: number[]): fc.Arbitrary<Command> => fc.oneof(
   { weight: 3, arbitrary: fc.record({ verb: fc.constant('create' as const), user, maxSessions: limit(...limits) }) },
-  { weight: 9, arbitrary: fc.record({ verb: fc.constant('rotate' as const), user, of: number, offset, grace: fc.constantFrom('short' as const, 'short' as const, 'strict' as const), text: texts }) },
+  { weight: 9, arbitrary: fc.record({ verb: fc.constant('rotate' as const), user, of: number, offset, grace: fc.constant('short' as const), content: texts }) },
   { weight: 2, arbitrary: fc.record({ verb: fc.constantFrom('find' as const, 'end' as const), user, of: number }) },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant('list' as const), user }) },
   { weight: 1, arbitrary: fc.record({ verb: fc.constant('endAll' as const), user, except: maybe, witness: maybe }) }
