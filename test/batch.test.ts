@@ -88,7 +88,7 @@ t.test('on one server', async (t) => {
   })
 
   t.test('what the server refuses for one of them is refused to that one alone', async (t) => {
-    await client.acl('SETUSER', 'limited', 'on', 'nopass', '+@all', '&*', '~jwt:{}', '~jwt:{user-0}', '~jwt:{user-2}')
+    await client.acl('SETUSER', 'limited', 'on', 'nopass', '+@all', '&*', '~jwt:{}', '~jwt:{user-0}*', '~jwt:{user-2}*')
     const limited = new RedisStore(server.client({ username: 'limited', password: 'any' }))
     await limited.open(within)
     await login(store, users.slice(0, 3))

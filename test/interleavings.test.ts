@@ -103,7 +103,7 @@ class Scene {
   async #refresh (device: Device, { of, back }: { of: number, back: number }, cookie: string, expired: boolean): Promise<string | undefined> {
     const response = await this.#backend.node.refresh({ cookie })
     if (expired) return differ(response.json().code, 'REFRESH_TOKEN_EXPIRED')
-    const { outcome, session } = this.#apply({ verb: 'rotate', user: device.user, of, offset: -back, grace: 'short', text: undefined }) as { outcome: string, session?: Seen }
+    const { outcome, session } = this.#apply({ verb: 'rotate', user: device.user, of, offset: -back, grace: 'short', content: undefined }) as { outcome: string, session?: Seen }
     if (outcome === 'unknown') return differ(response.json().code, 'REFRESH_TOKEN_INVALID')
     if (outcome === 'reused') return differ(response.json().code, 'REFRESH_TOKEN_REUSED')
     const client = toClient(response)

@@ -3,8 +3,7 @@ import type {
   Creation, EndedAll, EndingAll, Listener, Outcome, Rotation, SessionRecord, Store
 } from './store'
 
-const byAge = (a: SessionRecord, b: SessionRecord): number =>
-  a.createdAt - b.createdAt || (a.sid < b.sid ? -1 : 1)
+const byAge = (a: SessionRecord, b: SessionRecord): number => a.createdAt - b.createdAt
 
 /**
  * Keeps sessions in this process's memory, for development and tests: they end with the process.
