@@ -10,7 +10,7 @@ import { peek, secret, toClient } from './support/app'
 import { recipe } from './support/recipe'
 import { redisFor } from './support/servers/redis'
 
-const page = 'docs/moving.md'
+const page = 'docs/migrating.md'
 
 type Find = (request: FastifyRequest) => Promise<{ token: string, claims: { sub: string } } | null>
 

@@ -1,0 +1,35 @@
+// What the snippets of the README and of docs use without saying where it comes from: the page
+// around them does.
+import type { FastifyInstance } from 'fastify'
+import type { Redis } from 'ioredis'
+import plugin, { type Store } from 'fastify-jwt-sessions'
+import type { Client, createClient as create } from 'fastify-jwt-sessions/client'
+import type { subscribe as sub } from 'node:diagnostics_channel'
+
+declare global {
+  const fastify: FastifyInstance
+  const app: FastifyInstance
+  const authPlugin: typeof plugin
+  const redis: Redis
+  const store: Store
+  const secret: string
+  const auth: Client
+  const createClient: typeof create
+  const subscribe: typeof sub
+  // Of the application.
+  const users: any
+  const passwords: Map<string, string>
+  const username: string
+  const password: string
+  const checkPassword: (body: unknown) => Promise<any>
+  const showApp: () => void
+  const showLogin: () => void
+  const showError: (body: unknown) => void
+  const alarm: (text: string) => void
+  const secrets: Record<string, string>
+  const info: { title: string, version: string }
+  const SecureStore: any
+  // Of another snippet of the page.
+  const turnOver: (redis: Redis, find: any) => any
+  const oldLogin: any
+}
