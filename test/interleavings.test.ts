@@ -89,7 +89,7 @@ class Scene {
     if (device === undefined) return undefined
     const cookie = device.cookies.get(this.#model.presents(device.name, -step.back)) ?? ''
     const expired = Number(peek(cookie.slice(cookie.indexOf('=') + 1)).exp) * 1000 <= this.#backend.now()
-    return step.act === 'refresh' ? await this.#refresh(device, step, cookie, expired) : await this.#logout(device, step, cookie)
+    return step.act === 'refresh' ? await this.#refresh(device, step, cookie, expired) : await this.#logout(device, step, cookie, expired)
   }
 
   async #login (user: User): Promise<string | undefined> {
@@ -114,9 +114,24 @@ class Scene {
     return differ(peek(client.refreshToken).gen, generation)
   }
 
-  async #logout (device: Device, { of, all }: { of: number, all: boolean }, cookie: string): Promise<string | undefined> {
+  async #logout (
+    { user }: Device, { of, back, all }: { of: number, back: number, all: boolean }, cookie: string, expired: boolean
+  ): Promise<string | undefined> {
     const response = await this.#backend.node.logout({ cookie }, { payload: { all } })
-    this.#apply(all ? { verb: 'endAll', user: device.user, except: undefined, witness: of } : { verb: 'end', user: device.user, of })
+    if (!all) {
+      this.#apply({ verb: 'end', user, of })
+      return differ(response.statusCode, 204)
+    }
+    // All of them end by a token that a refresh would not refuse; a reuse is one here too.
+    if (expired) return differ(response.json().code, 'REFRESH_TOKEN_EXPIRED')
+    const rotate = { verb: 'rotate', user, of, offset: -back, grace: 'short', content: undefined } as const
+    const { outcome } = this.#apply(rotate, this.#model.clone()) as { outcome: string }
+    if (outcome === 'unknown') return differ(response.json().code, 'REFRESH_TOKEN_INVALID')
+    if (outcome === 'reused') {
+      this.#apply(rotate)
+      return differ(response.json().code, 'REFRESH_TOKEN_REUSED')
+    }
+    this.#apply({ verb: 'endAll', user, except: undefined, witness: of })
     return differ(response.statusCode, 204)
   }
 
@@ -143,8 +158,8 @@ class Scene {
     return (['ada', 'eve'] as const).flatMap((user) => this.#apply({ verb: 'list', user }) as Seen[])
   }
 
-  #apply (command: Command): Outcome {
-    return this.#model.apply(command, this.#devices.map(({ name }) => name), '')
+  #apply (command: Command, model = this.#model): Outcome {
+    return model.apply(command, this.#devices.map(({ name }) => name), '')
   }
 
   #device (number: number): Device | undefined {
