@@ -130,6 +130,6 @@ t.test('the cookie is out of reach of scripts', async (t) => {
   await tab.evaluate("auth.login('/login', { sub: 'ada' })")
   t.equal(await tab.evaluate('document.cookie'), '')
   t.strictSame(await tab.evaluate('cookieStore.getAll()'), [])
-  t.match(await context.cookies(`${origin}/auth`), [{ name: '__Host-refresh_token', httpOnly: true, secure: true, sameSite: 'Strict', path: '/auth' }])
+  t.match(await context.cookies(`${origin}/auth`), [{ name: '__Host-refresh_token', httpOnly: true, secure: true, sameSite: 'Strict', path: '/' }])
   t.strictSame(await tab.evaluate('[localStorage.length, sessionStorage.length]'), [0, 0], 'and the access token is stored nowhere')
 })

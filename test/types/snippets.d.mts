@@ -1,3 +1,5 @@
+// What a page's reader has defined elsewhere may have any type.
+/* eslint-disable @typescript-eslint/no-explicit-any */
 // What the snippets of the README and of docs use without saying where it comes from: the page
 // around them does.
 import type { FastifyInstance } from 'fastify'

@@ -1,0 +1,82 @@
+import Fastify, {
+  type FastifyInstance, type FastifyServerOptions, type InjectOptions, type LightMyRequestResponse
+} from 'fastify'
+import authPlugin, { MemoryStore, type AuthPluginOptions } from '../../lib/index'
+import { minute, secret, TestClock } from './app'
+
+type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
+
+/** Options of the plugin, what else the application has, and how its server is. */
+export type Options = Partial<AuthPluginOptions> & {
+  extend?: (app: FastifyInstance) => unknown
+  server?: FastifyServerOptions
+}
+
+export const access = '__Host-access_token'
+export const refresh = '__Host-refresh_token'
+/** After this time an access cookie has run out. */
+export const runOut = 31 * minute
+
+/** The cookies of a browser. */
+export class Jar {
+  readonly cookies = new Map<string, string>()
+
+  get header (): string {
+    return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  }
+
+  take ({ cookies }: Pick<LightMyRequestResponse, 'cookies'>): void {
+    for (const { name, value, maxAge } of cookies) {
+      if (maxAge === 0) this.cookies.delete(name)
+      else this.cookies.set(name, value)
+    }
+  }
+
+  /** A thief's, or a browser's that has yet to be given an answer. */
+  copy (...names: string[]): Jar {
+    const copy = new Jar()
+    for (const [name, value] of this.cookies) {
+      if (names.length === 0 || names.includes(name)) copy.cookies.set(name, value)
+    }
+    return copy
+  }
+}
+
+/** Builds an application in cookie mode, on a memory store with a clock unless another is given. */
+export async function start (t: Teardown, { extend, server, ...options }: Options = {}) {
+  const clock = new TestClock()
+  const app = Fastify(server)
+  t.teardown(async () => await app.close())
+  const store = options.redis === undefined ? { store: new MemoryStore(clock) } : {}
+  await app.register(authPlugin, { secret, accessToken: { cookie: true }, ...store, ...options })
+  app.post('/login', async (request, reply) =>
+    await reply.login(...request.body as [{ sub: string }, object]))
+  app.post('/leave', { onRequest: app.authenticate }, async (_request, reply) => {
+    await reply.logout()
+    return {}
+  })
+  app.all('/me', { onRequest: app.authenticate }, async ({ user, sid }) => ({ user, sid }))
+  await extend?.(app)
+  await app.ready()
+
+  async function send (jar: Jar, url: string, more: InjectOptions = {}) {
+    const headers = { ...jar.header === '' ? {} : { cookie: jar.header }, ...more.headers }
+    return await app.inject({ url, ...more, headers })
+  }
+  /** Sends, and takes the cookies of the answer. */
+  async function visit (jar: Jar, url: string, more?: InjectOptions) {
+    const response = await send(jar, url, more)
+    jar.take(response)
+    return response
+  }
+  async function login (claims: object = { sub: 'ada' }, loginOptions: object = {}) {
+    const jar = new Jar()
+    const payload = [claims, loginOptions]
+    return Object.assign(jar, { response: await visit(jar, '/login', { method: 'POST', payload }) })
+  }
+  return { app, clock, send, visit, login }
+}
+
+/** The names of the cookies that an answer sets or clears. */
+export const namesOf = ({ cookies }: LightMyRequestResponse): string[] =>
+  cookies.map(({ name }) => name)
