@@ -68,7 +68,7 @@ app.post('/login', async (request, reply) => {
   same<Same<typeof response.refresh_token, string | undefined>>(true)
   return response
 })
-app.post('/logout', async (_request, reply) => { same<Same<ReturnType<typeof reply.logout>, Promise<void>>>(true); await reply.logout({ all: true }) })
+app.post('/logout', async (_request, reply) => { same<Same<ReturnType<typeof reply.logout>, Promise<boolean>>>(true); await reply.logout({ all: true }) })
 app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user.role)
 app.get('/live', async (request) => {
   const user = await request.authenticate({ live: true, maxAge: '5m' })
