@@ -151,7 +151,7 @@ function agree (store: Outcome, model: Outcome, command: Command): void {
 function properties (t: Test, name: string, subject: () => Promise<Subject>): void {
   t.test(`${name} does what the model does, whatever comes in whatever order`, async () => {
     const commands = fc.array(fc.oneof({ weight: 5, arbitrary: anyCommand(1, 2, 3, 4, Infinity) }, { weight: 1, arbitrary: step }), { maxLength: 60, size: 'max' })
-    await fc.assert(fc.asyncProperty(commands, async (commands) => { await new Run(await subject()).inTurn(commands) }), { numRuns: 100 })
+    await fc.assert(fc.asyncProperty(commands, async (commands) => { await new Run(await subject()).inTurn(commands) }), { numRuns: 300 })
   })
 
   t.test(`${name} does what some order of commands would do when they come at once`, async () => {
@@ -163,7 +163,7 @@ function properties (t: Test, name: string, subject: () => Promise<Subject>): vo
         await run.inTurn(scene)
         await run.atOnce(batch)
       }
-    }), { numRuns: 40 })
+    }), { numRuns: 100 })
   })
 }
 

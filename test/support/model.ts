@@ -109,6 +109,8 @@ export class Model {
       if (this.now - issuedAt < graces[grace]) return { outcome: 'repeated', distance, session: this.#see(session) }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
+    // A token ahead of the store says itself when it was handed out: here always at the login.
+    if (presented > session.generation) session.issued.push([presented, session.createdAt])
     session.generation = presented + 1
     session.refreshedAt = this.now
     session.expiresAt = Math.min(this.now + idleLifetime, session.createdAt + absoluteLifetime)
