@@ -36,7 +36,9 @@ const logout = async (node: Pick<TestApp, 'app'>, fields: Fields, headers = {}) 
 function verdictOf (answer: LightMyRequestResponse): string {
   const { error, error_description: description, ...rest } = answer.json()
   if (error === undefined) return `${answer.statusCode}`
-  const isWhole = typeof description === 'string' && Object.keys(rest).length === 0 &&
+  // RFC 6749 §5.2 leaves quotes, backslashes and what is not ASCII out.
+  const isWhole = /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(description) &&
+    Object.keys(rest).length === 0 &&
     answer.headers['www-authenticate'] === undefined &&
     answer.headers['cache-control'] === 'no-store' &&
     answer.headers['set-cookie'] === undefined &&
@@ -180,6 +182,27 @@ t.test('a form revokes by a token of either kind, and of any generation', async 
       t.same([answer.statusCode, answer.body, answer.headers['set-cookie']], [200, '', undefined])
       t.match(await node.app.sessions.list('ada'), [{ transport: 'cookie' }], `${name}, ${which}`)
       t.equal(verdictOf(await refresh(node, last.refreshToken)), '400 invalid_grant')
+    }
+  }
+})
+
+t.test('a form that names a token ends its session, and not that of who asks', async (t) => {
+  for (const guarded of [false, true]) {
+    for (const which of ['refresh', 'access', 'unknown'] as const) {
+      const app = Fastify()
+      t.teardown(async () => await app.close())
+      // A guard on everything finds a user on the plugin's own routes as well.
+      if (guarded) app.addHook('onRequest', async (request) => { await request.authenticate() })
+      await app.register(authPlugin, { secret, store: new MemoryStore(), ...body })
+      const asking = await app.sessions.open({ sub: 'ada' })
+      const named = await app.sessions.open({ sub: 'eve' })
+      const token = { refresh: named.refreshToken, access: named.accessToken, unknown: 'x' }[which]
+      const authorization = `Bearer ${asking.accessToken}`
+      t.equal((await logout({ app }, { token }, { authorization })).statusCode, 200)
+      t.match(await app.sessions.list('ada'), [{ sid: asking.sid }], `${which}, ${guarded}`)
+      t.equal((await app.sessions.list('eve')).length, which === 'unknown' ? 1 : 0)
+      t.equal((await logout({ app }, 'reason=done', { authorization })).statusCode, 200)
+      t.same(await app.sessions.list('ada'), [], 'without a token it is the session that asks')
     }
   }
 })
@@ -364,6 +387,8 @@ t.test('what a hook of the application throws keeps its status and headers', asy
     [Object.assign(new Error('not now'), { status: 402 }), 402],
     [Object.assign(new Error('not now'), { statusCode: 200 }), 500],
     [Object.assign(new Error('not now'), { statusCode: '404' }), 500],
+    [Object.assign(new Error('not now'), { statusCode: 401, code: 'REFRESH_TOKEN_INVALID' }), 401],
+    [Object.assign(new Error('not now'), { statusCode: 400, code: 'INVALID_REQUEST' }), 400],
     ['text', 500], [null, 500], [[], 500]
   ]
   for (const [error, status] of thrown) {

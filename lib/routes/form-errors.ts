@@ -1,31 +1,34 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { AuthError } from '../errors'
+import * as errors from '../errors'
 import type { RouteExtras } from '../options/options'
 import { isObject } from '../options/schema'
-import { isForm } from './forms'
+import { InvalidRequestError, isForm, UnsupportedGrantTypeError } from './forms'
 
 type ErrorHandler = NonNullable<RouteExtras['errorHandler']>
 
 /** What is used of an error, as Fastify uses it. */
-type Thrown = Partial<AuthError> & { status?: unknown }
+type Thrown = Partial<errors.AuthError> & { status?: unknown }
 
-/** The verdicts on what a form brings, by their codes. @see RFC 6749 §5.2, RFC 9449 §5, §8 */
-const verdicts = new Map([
-  ['INVALID_REQUEST', 'invalid_request'],
-  ['REFRESH_TOKEN_MISSING', 'invalid_request'],
-  ['ACCESS_TOKEN_MISSING', 'invalid_request'],
-  ['UNSUPPORTED_GRANT_TYPE', 'unsupported_grant_type'],
-  ['REFRESH_TOKEN_INVALID', 'invalid_grant'],
-  ['REFRESH_TOKEN_EXPIRED', 'invalid_grant'],
-  ['REFRESH_TOKEN_REUSED', 'invalid_grant'],
-  ['REFRESH_TOKEN_UNPROVEN', 'invalid_grant'],
-  ['ACCESS_TOKEN_INVALID', 'invalid_grant'],
-  ['ACCESS_TOKEN_EXPIRED', 'invalid_grant'],
-  ['SESSION_REVOKED', 'invalid_grant'],
-  ['DPOP_PROOF_MISSING', 'invalid_dpop_proof'],
-  ['DPOP_PROOF_INVALID', 'invalid_dpop_proof'],
-  ['DPOP_NONCE_REQUIRED', 'use_dpop_nonce']
+/**
+ * The verdicts on what a form brings, by what was thrown: an error of the application's that has
+ * the same code is none. @see RFC 6749 §5.2, RFC 9449 §5, §8
+ */
+const verdicts = new Map<unknown, string>([
+  [InvalidRequestError, 'invalid_request'],
+  [errors.RefreshTokenMissingError, 'invalid_request'],
+  [errors.AccessTokenMissingError, 'invalid_request'],
+  [UnsupportedGrantTypeError, 'unsupported_grant_type'],
+  [errors.RefreshTokenInvalidError, 'invalid_grant'],
+  [errors.RefreshTokenExpiredError, 'invalid_grant'],
+  [errors.RefreshTokenReusedError, 'invalid_grant'],
+  [errors.RefreshTokenUnprovenError, 'invalid_grant'],
+  [errors.AccessTokenInvalidError, 'invalid_grant'],
+  [errors.AccessTokenExpiredError, 'invalid_grant'],
+  [errors.SessionRevokedError, 'invalid_grant'],
+  [errors.DpopProofMissingError, 'invalid_dpop_proof'],
+  [errors.DpopProofInvalidError, 'invalid_dpop_proof'],
+  [errors.DpopNonceRequiredError, 'use_dpop_nonce']
 ])
 
 /**
@@ -50,7 +53,7 @@ function answerForm (
 ): FastifyReply {
   const { code, headers } = error
   reply.type('application/json; charset=utf-8')
-  const verdict = verdicts.get(code ?? '')
+  const verdict = verdicts.get(error.constructor)
   if (verdict !== undefined) {
     // A challenge belongs to a 401; some clients look at nothing else where there is one.
     reply.removeHeader('www-authenticate')

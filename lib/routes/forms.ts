@@ -3,9 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import type { Credentials, ReadCredentials } from '../http/credentials'
 
 /** A form lacks a parameter, or has it twice. @see RFC 6749 §5.2 */
-const InvalidRequestError = createError('INVALID_REQUEST', '%s', 400, Error, false)
+export const InvalidRequestError = createError('INVALID_REQUEST', '%s', 400, Error, false)
 /** A form asks for something other than a refresh. @see RFC 6749 §5.2 */
-const UnsupportedGrantTypeError = createError('UNSUPPORTED_GRANT_TYPE',
+export const UnsupportedGrantTypeError = createError('UNSUPPORTED_GRANT_TYPE',
   'The only grant_type here is refresh_token', 400, Error, false)
 
 const formType = /^application\/x-www-form-urlencoded\s*(?:;|$)/i
@@ -45,21 +45,29 @@ export function readGrant (
   return readCredentials({ headers, url, body: { refresh_token: token } })
 }
 
+/** A logout by form. */
+interface Revocation {
+  credentials: Credentials
+  /** Whether whoever asks is meant, too. */
+  byCaller: boolean
+}
+
 /**
  * Reads the credentials of a logout by form. Its `token` may be of either kind, and is tried as
- * both: each kind is never taken for the other.
+ * both: each kind is never taken for the other. What else the request brings ends nothing.
  * @throws INVALID_REQUEST
  * @see RFC 7009 §2.1
  */
 export function readRevocation (
   { headers, body }: FastifyRequest, readCredentials: ReadCredentials
-): Credentials {
+): Revocation {
   const named = readField(body, 'token') ?? readField(body, 'refresh_token')
   if (named !== undefined) {
-    return { ...readCredentials({ headers, body: { refresh_token: named } }), accessToken: named }
+    const credentials = readCredentials({ headers, body: { refresh_token: named } })
+    return { credentials: { ...credentials, accessToken: named }, byCaller: false }
   }
   const credentials = readCredentials({ headers })
   const { refreshTokens, accessToken } = credentials
-  if (refreshTokens.length > 0 || accessToken !== undefined) return credentials
+  if (refreshTokens.length > 0 || accessToken !== undefined) return { credentials, byCaller: true }
   throw new InvalidRequestError('token is required')
 }

@@ -66,15 +66,19 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
   const { isTrusted, readCredentials } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
     const form = isForm(request)
-    const credentials = form ? readRevocation(request, readCredentials) : readCredentials(request)
+    const { credentials, byCaller } = form
+      ? readRevocation(request, readCredentials)
+      : { credentials: readCredentials(request), byCaller: true }
     const { transport, refreshTokens, accessCookies } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
-      // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of one, are not.
+      // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of
+      // one, are not.
       const hasCookie = refreshTokens.length > 0 || accessCookies.length > 0
-      if (transport === 'cookie' && (hasCookie || request.headers.authorization === undefined)) {
+      const hasBearer = request.headers.authorization !== undefined
+      if (transport === 'cookie' && (hasCookie || !hasBearer)) {
         checkOrigin(request, isTrusted)
       }
-      return await logout(credentials, request, { all: !form && readAll(request.body) })
+      return await logout(credentials, request, { all: !form && readAll(request.body), byCaller })
     })
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no cookie.
     if (transport === 'cookie') clearTokens(services, reply)

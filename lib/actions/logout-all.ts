@@ -1,0 +1,103 @@
+import type { FastifyRequest } from 'fastify'
+import { RefreshTokenMissingError, refuse, type Refusal } from '../errors'
+import { revokedSession } from '../http/challenge'
+import type { Credentials } from '../http/credentials'
+import { userTagOf } from '../session/content'
+import type { Ending } from '../session/endings'
+import type { Services } from '../services'
+import type { SessionRecord } from '../store/store'
+import { callerOf } from './caller'
+import { namedByAccessToken } from './named-by-access-token'
+import { concludeReuse, presentationOf, refuseUnknown } from './presentation'
+import { findCandidates } from './refresh-candidates'
+import { refuseUnproven } from './unproven'
+import { createVerifyLiving } from './verify-living'
+
+/** Creates what ends all sessions of the users that a request names, and returns the endings. */
+export function createLogoutAll (services: Services) {
+  const { accessTokens, settings, store } = services
+  const verifyLiving = createVerifyLiving(services)
+
+  return endAll
+
+  // Every token that is good at this moment ends the sessions of its user. One that is not is
+  // refused as a refresh, or the guard, would refuse it, unless another token is good.
+  async function endAll (credentials: Credentials, request: FastifyRequest): Promise<Ending[]> {
+    const caller = callerOf(request)
+    if (caller !== undefined) return await endAllOf(userTagOf(caller.sub), caller.sid)
+    const byRefresh = await endAllByRefreshToken(credentials, request)
+    if (settings.refreshToken.paired) {
+      if (Array.isArray(byRefresh)) return byRefresh
+      throw byRefresh
+    }
+    const over = Array.isArray(byRefresh) ? byRefresh : []
+    const byAccess = await endAllByAccessToken(credentials, over)
+    if (Array.isArray(byAccess)) return [...over, ...byAccess]
+    if (Array.isArray(byRefresh)) return over
+    const { accessToken, accessCookies, refreshTokens } = credentials
+    const hasAccess = accessToken !== undefined || accessCookies.length > 0
+    throw refreshTokens.length === 0 && hasAccess ? byAccess : byRefresh
+  }
+
+  async function endAllByRefreshToken (
+    credentials: Credentials, request: FastifyRequest
+  ): Promise<Ending[] | Refusal> {
+    let refusal: Refusal = refuse(RefreshTokenMissingError, 'no refresh token')
+    try {
+      if (settings.refreshToken.paired && credentials.accessToken !== undefined) {
+        await verifyLiving(credentials.accessToken)
+      }
+      for (const token of findCandidates(services, credentials, request)) {
+        const { userTag, sid } = token
+        const witness = presentationOf(services, token, credentials)
+        const outcome = await store.endAll(userTag, { witness })
+        if (outcome.outcome === 'done') {
+          return toEndings(outcome.ended, userTag, sid)
+        }
+        if (outcome.outcome === 'reused') {
+          throw await concludeReuse(services, outcome, token, request)
+        }
+        refusal = outcome.outcome === 'unproven'
+          ? refuseUnproven(services, outcome)
+          : refuseUnknown(services, token)
+      }
+    } catch (error) {
+      const { code, statusCode } = error as Refusal
+      if (statusCode !== 401 || code === 'REFRESH_TOKEN_REUSED') throw error
+      refusal = error as Refusal
+    }
+    return refusal
+  }
+
+  async function endAllByAccessToken (
+    credentials: Credentials, over: Ending[]
+  ): Promise<Ending[] | Refusal> {
+    try {
+      const [newest] = namedByAccessToken(accessTokens, credentials)
+      const { sub, sid } = await verifyLiving(newest?.text ?? '')
+      const userTag = userTagOf(sub)
+      if (over.some((ending) => ending.userTag === userTag)) return []
+      return await endAllOf(userTag, sid, sid)
+    } catch (error) {
+      if ((error as Refusal).statusCode !== 401) throw error
+      return error as Refusal
+    }
+  }
+
+  async function endAllOf (userTag: string, own: string, sid?: string): Promise<Ending[]> {
+    const witness = sid === undefined ? undefined : { sid }
+    const outcome = await store.endAll(userTag, { witness })
+    if (outcome.outcome !== 'done') throw revokedSession('its session is over')
+    return toEndings(outcome.ended, userTag, own)
+  }
+}
+
+// The session that asks logs out, and revokes the others. One that had ended before is confirmed
+// all the same.
+function toEndings (ended: SessionRecord[], userTag: string, own: string): Ending[] {
+  if (ended.length === 0) return [{ event: 'logout', userTag, sid: own, record: undefined }]
+  return ended.map((record) => {
+    const { sid } = record
+    return { event: sid === own ? 'logout' : 'revoke', userTag, sid, record }
+  })
+}
