@@ -4,10 +4,11 @@ import { initiatorsOf } from './binding/dbsc/instructions'
 import { readAccessCookie, readCookieMode } from './http/access-cookie-settings'
 import { readCookieSettings, type CookieOptions, type CookieSettings } from './http/cookie-settings'
 import { createIsTrusted, type IsTrusted } from './http/cross-origin'
-import type { AuthPluginOptions, Binding, ClaimsHook, ReuseHook, RouteExtras } from './options/options'
+import type { AuthPluginOptions, Binding, ClaimsHook, ReuseHook } from './options/options'
 import {
-  deny, describe, duration, isBoolean, isListOf, isObject, isString, object, value, type Check
+  deny, duration, isBoolean, isListOf, isString, object, value, type Check
 } from './options/schema'
+import { checkRoutes, issuerWarnings, readRoutes, type Routes } from './routes-option'
 import { readDurability, type DurabilitySettings } from './session/durability'
 import type { Transport } from './session/session'
 import { chooseStore, readStoreOption } from './store-option'
@@ -42,7 +43,7 @@ export interface Settings {
   /** Where the routes are, in all. */
   path: string
   decorateAuthenticate: boolean
-  routes: Record<'refresh' | 'logout' | 'jwks' | 'device', RouteExtras | undefined>
+  routes: Routes
   isTrusted: IsTrusted
   /** The hosts of `trustedOrigins` that browsers are told of, for DBSC. */
   initiators: readonly string[]
@@ -72,15 +73,18 @@ const isAudience = (given: unknown): given is string | string[] =>
 const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
 const isOrigin = (given: unknown): given is string | RegExp =>
   given instanceof RegExp ||
-  (isString(given) && URL.canParse(given) && (new URL(given).origin === given || isAppOrigin.test(given)))
-const isRevocation = (given: unknown): given is 'none' | 'push' => given === 'none' || given === 'push'
+  (isString(given) && URL.canParse(given) &&
+    (new URL(given).origin === given || isAppOrigin.test(given)))
+const isRevocation = (given: unknown): given is 'none' | 'push' =>
+  given === 'none' || given === 'push'
 const isSpentOn = (given: unknown): given is 'issue' | 'use' => given === 'issue' || given === 'use'
-const isHook = <T extends ClaimsHook | ReuseHook>(given: unknown): given is T => typeof given === 'function'
-const isExtras = (given: unknown): given is RouteExtras | boolean => isObject(given) || typeof given === 'boolean'
+const isHook = <T extends ClaimsHook | ReuseHook>(given: unknown): given is T =>
+  typeof given === 'function'
 
 const readStoreTimeout: Check<number> = (given, path) => {
   const ms = duration(500)(given, path)
-  return ms <= longestStoreTimeout ? ms : deny(path, `${ms / 1000} s`, 'up to 30 s: it is in seconds, as all durations')
+  if (ms <= longestStoreTimeout) return ms
+  return deny(path, `${ms / 1000} s`, 'up to 30 s: it is in seconds, as all durations')
 }
 
 const read = object({
@@ -99,20 +103,17 @@ const read = object({
     gracePeriod: duration(10_000, 0),
     spentOn: value(isSpentOn, "'issue' or 'use'", undefined),
     paired: value(isBoolean, 'true or false', false),
-    transports: value(isTransports, "'cookie', 'body' or both, in an array", ['cookie'] as [Transport]),
+    transports:
+      value(isTransports, "'cookie', 'body' or both, in an array", ['cookie'] as [Transport]),
     bindings: readBindings,
     cookie: (given) => given as CookieOptions | undefined
   }),
   maxSessions: value(isLimit, 'an integer of 1 or more, or Infinity', 50),
   prefix: value(isPrefix, "a path such as '/auth'", '/auth'),
   decorateAuthenticate: value(isBoolean, 'true or false', true),
-  routes: object({
-    refresh: value(isExtras, 'false or route options', true),
-    logout: value(isExtras, 'false or route options', true),
-    jwks: value(isExtras, 'true or route options', false),
-    device: value(isObject as (given: unknown) => given is RouteExtras, 'route options', undefined)
-  }),
-  trustedOrigins: value(isListOf(isOrigin), "an array of origins such as 'https://app.example.com', or patterns", []),
+  routes: readRoutes,
+  trustedOrigins: value(isListOf(isOrigin),
+    "an array of origins such as 'https://app.example.com', or patterns", []),
   storeTimeout: readStoreTimeout,
   claims: value(isHook<ClaimsHook>, 'a function', undefined),
   onReuse: value(isHook<ReuseHook>, 'a function', undefined),
@@ -120,10 +121,14 @@ const read = object({
   durability: readDurability
 })
 
-/** Normalizes the options. @throws INVALID_OPTION with a sentence that names the option, what was given and what is allowed */
+/**
+ * Normalizes the options.
+ * @throws INVALID_OPTION with a sentence that names the option, what was given and what is allowed
+ */
 export function readSettings (options: AuthPluginOptions, fastify: FastifyInstance): Settings {
   const {
-    secret, redis, store, accessToken, refreshToken, routes, prefix, trustedOrigins, revocation, ...rest
+    secret, redis, store, accessToken, refreshToken, routes, prefix, trustedOrigins, revocation,
+    ...rest
   } = read(options, '')
   const { cookie: ofAccess, ...access } = accessToken
   const { idleLifetime: idle, cookie, spentOn, ...others } = refreshToken
@@ -135,9 +140,6 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
   }
   const { lifetime } = access
   if (lifetime < 1000) deny('accessToken.lifetime', `${lifetime} ms`, 'one second or more')
-  if (routes.jwks !== false && secret.every(({ jwk }) => jwk === undefined)) {
-    deny('routes.jwks', describe(routes.jwks), 'a ring with a key pair in it: a shared secret has no public key')
-  }
   const scope = fastify.prefix.replace(/\/$/, '')
   const own = prefix.replace(/\/$/, '')
   const refreshCookie = readCookieSettings(cookie, {
@@ -147,19 +149,20 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
     // A page that a link from elsewhere leads to is to find its user logged in.
     sameSite: cookieMode ? 'lax' : 'strict'
   })
+  const path = scope + own
   const settings = {
     store: chooseStore(store, redis, (fastify as FastifyInstance & { redis?: unknown }).redis),
     accessToken: access,
-    accessCookie: readCookieMode(ofAccess, { ...access, ...others, scope: scope || '/', refreshCookie }),
-    refreshToken: { ...others, idleLifetime, spentOn: spentOn ?? (cookieMode ? 'use' as const : 'issue' as const) },
+    accessCookie:
+      readCookieMode(ofAccess, { ...access, ...others, scope: scope || '/', refreshCookie }),
+    refreshToken: {
+      ...others,
+      idleLifetime,
+      spentOn: spentOn ?? (cookieMode ? 'use' as const : 'issue' as const)
+    },
     refreshCookie,
-    path: scope + own,
-    routes: {
-      refresh: extras(routes.refresh),
-      logout: extras(routes.logout),
-      jwks: extras(routes.jwks),
-      device: routes.device
-    }
+    path,
+    routes: checkRoutes(routes, { ring: secret, issuer: access.issuer, path })
   }
   checkBindings(others.bindings, { ...settings, transports: others.transports })
   return {
@@ -171,14 +174,14 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
     initiators: initiatorsOf(trustedOrigins),
     push: readRevocation(revocation ?? defaultRevocation(cookieMode, settings.store), store),
     durability: checkDurability(rest.durability, store),
-    warnings: lifetimeWarnings(lifetime, idleLifetime)
+    warnings: [
+      ...lifetimeWarnings(lifetime, idleLifetime), ...issuerWarnings(settings.routes, access.issuer)
+    ]
   }
 }
 
-const extras = (given: boolean | RouteExtras): RouteExtras | undefined =>
-  given === false ? undefined : given === true ? {} : given
-
-// What users of sessions expect of a logout, and what keeps an answer after it from bringing anybody back.
+// What users of sessions expect of a logout, and what keeps an answer after it from bringing
+// anybody back.
 const defaultRevocation = (cookieMode: boolean, { listen }: Store): 'none' | 'push' =>
   cookieMode && listen !== undefined ? 'push' : 'none'
 
@@ -199,7 +202,12 @@ function checkDurability (durability: DurabilitySettings | undefined, store: Sto
 function lifetimeWarnings (lifetime: number, idleLifetime: number): string[] {
   const given = `accessToken.lifetime is ${lifetime / 1000} s`
   return [
-    ...lifetime > days ? [`${given}, more than a day: durations are in seconds, and a revoked session lives on that long`] : [],
-    ...lifetime > idleLifetime ? [`${given}, more than refreshToken.idleLifetime: a session can run out before it`] : []
+    ...lifetime > days
+      ? [`${given}, more than a day: durations are in seconds, and a revoked session lives ` +
+        'on that long']
+      : [],
+    ...lifetime > idleLifetime
+      ? [`${given}, more than refreshToken.idleLifetime: a session can run out before it`]
+      : []
   ]
 }

@@ -146,7 +146,7 @@ t.test('@fastify/swagger documents our routes with request, responses, codes and
     t.strictSame(refresh?.security, [{ refreshToken: [] }])
     t.equal(refresh?.requestBody, undefined)
     t.strictSame(Object.entries(refresh?.responses ?? {}).map(([status, { description }]) => [status, description]), [
-      ['200', 'The tokens; the cookie is set anew'],
+      ['200', 'The tokens; the cookie is set again'],
       ['401', 'REFRESH_TOKEN_MISSING, REFRESH_TOKEN_INVALID, REFRESH_TOKEN_EXPIRED, REFRESH_TOKEN_REUSED, SESSION_REVOKED'],
       ['403', 'CROSS_ORIGIN_REQUEST'],
       ['503', 'STORE_UNAVAILABLE']
@@ -173,6 +173,29 @@ t.test('@fastify/swagger documents our routes with request, responses, codes and
     t.notOk(paths['/auth/refresh'], "the application's additions have the last word")
     t.match(paths['/auth/logout'], { post: { tags: ['sessions'], summary: 'Logout', requestBody: { content: { 'application/json': { schema: { properties: { refresh_token: {}, all: {} } } } } } } })
     t.match(paths['/auth/jwks.json'], { get: { security: [], responses: { 200: {} } } })
+  })
+
+  t.test('with forms, and metadata', async (t) => {
+    const { generateKeyPairSync } = await import('node:crypto')
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const app = await beside(t, 'after', [swagger], {
+      secret: { private: privateKey },
+      accessToken: { issuer: 'https://example.com/auth' },
+      refreshToken: { transports: ['body'] },
+      routes: { metadata: true }
+    })
+    await app.ready()
+    const { paths } = app.swagger() as unknown as { paths: Record<string, object> }
+    const verdict = { schema: { required: ['error', 'error_description'] } }
+    const form = (properties: object): object => ({
+      post: {
+        requestBody: { content: { 'application/x-www-form-urlencoded': { schema: { properties } } } },
+        responses: { 400: { content: { 'application/json': verdict } } }
+      }
+    })
+    t.match(paths['/auth/refresh'], form({ grant_type: { enum: ['refresh_token'] }, refresh_token: {} }))
+    t.match(paths['/auth/logout'], form({ token: {}, refresh_token: {} }))
+    t.match(paths['/auth/.well-known/openid-configuration'], { get: { security: [], responses: { 200: {} } } })
   })
 
   t.test('with both transports', async (t) => {

@@ -20,9 +20,12 @@ export interface Reuse {
   prefix: string
 }
 
-/** What the `claims` hook may return: new claims, with or without `sub`; `null` ends the session. */
+/** What the `claims` hook may return: new claims, `sub` is optional; `null` ends the session. */
 export type NewClaims = Omit<Claims, 'sub'> & { sub?: string }
-/** Returns the claims of a session before a rotation is written. A repeat calls it not: it writes nothing. */
+/**
+ * Returns the claims of a session before a rotation is written. It is not called for a repeat,
+ * which writes nothing.
+ */
 export type ClaimsHook =
   (session: Session, request: FastifyRequest) => NewClaims | null | Promise<NewClaims | null>
 /** Called once for each reuse that is found; whatever it throws changes nothing. */
@@ -44,8 +47,9 @@ export interface AccessTokenOptions {
   /** `client_id`, and a fresh `jti`, in each one. @default none @see RFC 9068 §2.2 */
   clientId?: string
   /**
-   * Cookie mode: with the cookie transport the access token travels in a cookie too, and the guard renews it. `true`, or
-   * attributes of that cookie. @default false; with `true` HttpOnly, Secure, SameSite=Lax, Path = the registration's scope
+   * Cookie mode: with the cookie transport the access token travels in a cookie too, and the guard
+   * renews it. `true`, or attributes of that cookie.
+   * @default false; with `true` HttpOnly, Secure, SameSite=Lax, Path = the registration's scope
    */
   cookie?: boolean | CookieOptions
 }
@@ -56,9 +60,15 @@ export interface RefreshTokenOptions {
   idleLifetime?: Duration
   /** How long a session lives from its login; nothing extends it. @default '90d' */
   absoluteLifetime?: Duration
-  /** How long a spent refresh token is still a repeat, from the issue of its successor; 0: strict. @default '10s' */
+  /**
+   * How long a spent refresh token is still a repeat, from the issue of its successor; 0: strict.
+   * @default '10s'
+   */
   gracePeriod?: Duration
-  /** When a refresh token counts as spent: when its successor is issued, or when that is used. @default 'issue'; 'use' in cookie mode */
+  /**
+   * When a refresh token counts as spent: when its successor is issued, or when that is used.
+   * @default 'issue'; 'use' in cookie mode
+   */
   spentOn?: 'issue' | 'use'
   /** A refresh must bring the session's access token, expired or not. @default false */
   paired?: boolean
@@ -68,7 +78,8 @@ export interface RefreshTokenOptions {
   bindings?: Binding[]
   /**
    * Attributes of the cookie.
-   * @default HttpOnly, Secure, SameSite=Strict (Lax in cookie mode), Path = the scope of the registration
+   * @default HttpOnly, Secure, SameSite=Strict (Lax in cookie mode), Path = the scope of the
+   * registration
    */
   cookie?: CookieOptions
 }
@@ -79,9 +90,21 @@ export interface RoutesOptions {
   refresh?: false | RouteExtras
   /** `POST {prefix}/logout`: `false`, or route options to merge. @default on */
   logout?: false | RouteExtras
-  /** `GET {prefix}/jwks.json`, the public keys: `true`, or route options to merge. @default off */
+  /**
+   * `GET {prefix}/jwks.json`, the public keys: `true`, or route options to merge.
+   * @default off; on with `metadata`
+   */
   jwks?: boolean | RouteExtras
-  /** `POST {prefix}/device`, which browsers call by themselves: route options to merge. @default on with `'dbsc'` */
+  /**
+   * `GET {prefix}/.well-known/openid-configuration`, by which other services find the keys and the
+   * endpoints: `true`, or route options to merge. Needs `accessToken.issuer`, the URL of the
+   * routes, and a key pair; turns `jwks` on. @default off @see RFC 8414
+   */
+  metadata?: boolean | RouteExtras
+  /**
+   * `POST {prefix}/device`, which browsers call by themselves: route options to merge.
+   * @default on with `'dbsc'`
+   */
   device?: RouteExtras
 }
 
@@ -91,18 +114,24 @@ export interface AuthPluginOptions {
   secret: Secret | readonly Secret[]
   /** An ioredis-compatible client. @default `fastify.redis`, if @fastify/redis is registered */
   redis?: RedisClient
-  /** Where sessions live, instead of `redis`: `new MemoryStore()`, for one. @default a RedisStore */
+  /** Where sessions live, instead of `redis`, such as `new MemoryStore()`. @default a RedisStore */
   store?: Store
   accessToken?: AccessTokenOptions
   refreshToken?: RefreshTokenOptions
-  /** How many sessions a user may have; a login above it ends the oldest. `Infinity`: no limit. @default 50 */
+  /**
+   * How many sessions a user may have; a login above it ends the oldest. `Infinity`: no limit.
+   * @default 50
+   */
   maxSessions?: number
   /** Where the plugin's routes are. @default '/auth' */
   prefix?: string
   /** `false`: an `authenticate` decorator of the application's own is left alone. @default true */
   decorateAuthenticate?: boolean
   routes?: RoutesOptions
-  /** Foreign origins whose pages may call the routes; a pattern must match the whole origin. @default [] */
+  /**
+   * Foreign origins whose pages may call the routes; a pattern must match the whole origin.
+   * @default []
+   */
   trustedOrigins?: Array<string | RegExp>
   /** The longest that one request may wait for the store; at most 30 s. @default 0.5 */
   storeTimeout?: Duration
@@ -110,8 +139,14 @@ export interface AuthPluginOptions {
   claims?: ClaimsHook
   /** Called once for each reuse that is found. @default nothing */
   onReuse?: ReuseHook
-  /** `'push'`: every node learns at once of every ended session. @default 'none'; 'push' in cookie mode */
+  /**
+   * `'push'`: every node learns at once of every ended session.
+   * @default 'none'; 'push' in cookie mode
+   */
   revocation?: 'none' | 'push'
-  /** How many replicas must have each ending before it is confirmed, in `timeout` at most (0.1 s). @default none */
+  /**
+   * How many replicas must have each ending before it is confirmed, in `timeout` at most (0.1 s).
+   * @default none
+   */
   durability?: { replicas: number, timeout?: Duration }
 }

@@ -1,9 +1,10 @@
 import * as errors from '../errors'
 import type { Settings } from '../settings'
+import { describeOAuthErrors, describeRefusals } from './openapi-refusals'
 
 type Schema = Record<string, unknown>
 
-/** What @fastify/swagger hands to the transform of a route: an OpenAPI document that is being written, or a Swagger 2 one. */
+/** What @fastify/swagger hands to the transform of a route: a draft of OpenAPI, or of Swagger 2. */
 interface Draft {
   schema?: Schema
   url: string
@@ -11,58 +12,51 @@ interface Draft {
 }
 
 /** The documentation of each route, which @fastify/swagger finds in the route's `config`. */
-export type RouteDocs = Record<'refresh' | 'logout' | 'jwks' | 'device', { config: object }>
+export type RouteDocs =
+  Record<'refresh' | 'logout' | 'jwks' | 'metadata' | 'device', { config: object }>
+
+const text = { type: 'string' }
 
 /**
- * Documents the plugin's routes for @fastify/swagger. This is no Fastify schema, which would validate and serialise, by whichever
- * compilers the application has set: what the routes take and answer stays the same, documented or not.
+ * Documents the plugin's routes for @fastify/swagger. This is no Fastify schema, which would
+ * validate and serialize, by whichever compilers the application has set: what the routes take and
+ * answer stays the same, documented or not.
  */
 export function documentRoutes (settings: Settings): RouteDocs {
-  const { refreshToken: { transports, paired }, refreshCookie, accessCookie, claims, durability } = settings
+  const { refreshToken: { transports, paired }, accessCookie, claims, durability } = settings
   const byCookie = transports.includes('cookie')
   const byBody = transports.includes('body')
-  const text = { type: 'string' }
-  const securitySchemes = {
-    accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-    ...(byCookie ? { refreshToken: { type: 'apiKey', in: 'cookie', name: refreshCookie.name } } : {}),
-    ...(accessCookie === undefined ? {} : { accessCookie: { type: 'apiKey', in: 'cookie', name: accessCookie.name } })
+  const always = [
+    errors.StoreUnavailableError, ...(byCookie ? [errors.CrossOriginRequestError] : [])
+  ]
+  const credentials = {
+    ...(byCookie ? { refreshToken: [] } : {}), ...(paired ? { accessToken: [] } : {})
   }
-  const always = [errors.StoreUnavailableError, ...(byCookie ? [errors.CrossOriginRequestError] : [])]
-  const credentials = { ...(byCookie ? { refreshToken: [] } : {}), ...(paired ? { accessToken: [] } : {}) }
-  const properties = byBody ? { refresh_token: { ...text, description: byCookie ? 'Instead of the cookie' : 'The refresh token' } } : {}
-
-  const document = (documented: Schema): { config: object } => {
-    const swaggerTransform = ({ schema, url, openapiObject }: Draft) => {
-      if (openapiObject !== undefined) {
-        const { components } = openapiObject
-        openapiObject.components = { ...components, securitySchemes: { ...securitySchemes, ...components?.securitySchemes } }
-      }
-      const { security, ...rest } = documented
-      return { url, schema: { ...rest, ...(openapiObject === undefined ? {} : { security }), ...schema } }
-    }
-    return { config: { swaggerTransform } }
-  }
+  const refreshToken =
+    { ...text, description: byCookie ? 'Instead of the cookie' : 'The refresh token' }
+  const properties = byBody ? { refresh_token: refreshToken } : {}
+  const types = ['application/json', 'application/x-www-form-urlencoded']
+  const forms = byBody ? { consumes: types } : {}
+  const grantType = { ...text, enum: ['refresh_token'], description: 'Required in a form' }
+  const token = { ...text, description: 'In a form: a refresh token or an access token' }
+  const byForm = byBody ? { 400: describeOAuthErrors() } : {}
+  const document = createDocument(securitySchemesOf(settings))
 
   return {
     refresh: document({
       summary: 'Refresh',
       description: 'Answers a new access token, and rotates the refresh token.',
       security: [credentials],
-      ...(byBody ? { body: { type: 'object', properties } } : {}),
+      ...forms,
+      ...(byBody
+        ? { body: { type: 'object', properties: { grant_type: grantType, ...properties } } }
+        : {}),
       response: {
-        200: {
-          type: 'object',
-          description: byCookie ? 'The tokens; the cookie is set anew' : 'The tokens',
-          // In cookie mode both tokens are in cookies, and a body has them only with the body transport.
-          required: [...(accessCookie === undefined ? ['access_token', 'token_type'] : []), 'expires_in'],
-          properties: {
-            ...(accessCookie === undefined || byBody ? { access_token: text, token_type: { ...text, enum: ['Bearer'] } } : {}),
-            expires_in: { type: 'integer', description: 'In seconds' },
-            ...(byBody ? { refresh_token: { ...text, description: 'Where the request brought one in its body' } } : {})
-          }
-        },
-        ...refusals([
-          errors.RefreshTokenMissingError, errors.RefreshTokenInvalidError, errors.RefreshTokenExpiredError, errors.RefreshTokenReusedError,
+        200: describeTokens(settings),
+        ...byForm,
+        ...describeRefusals([
+          errors.RefreshTokenMissingError, errors.RefreshTokenInvalidError,
+          errors.RefreshTokenExpiredError, errors.RefreshTokenReusedError,
           ...(paired ? [errors.AccessTokenMissingError, errors.AccessTokenInvalidError] : []),
           ...(claims === undefined ? [] : [errors.SessionRevokedError]),
           ...always
@@ -71,13 +65,28 @@ export function documentRoutes (settings: Settings): RouteDocs {
     }),
     logout: document({
       summary: 'Logout',
-      description: 'Ends the session that the refresh token names or, without one, the access token, expired or not.',
-      security: [...(byCookie ? [{ refreshToken: [] }] : []), { accessToken: [] }, ...(accessCookie === undefined ? [] : [{ accessCookie: [] }]), {}],
-      body: { type: 'object', properties: { ...properties, all: { type: 'boolean', description: 'Ends all sessions of the user' } } },
+      description: 'Ends the session that the refresh token names or, without one, the access ' +
+        'token, expired or not.',
+      security: [
+        ...(byCookie ? [{ refreshToken: [] }] : []), { accessToken: [] },
+        ...(accessCookie === undefined ? [] : [{ accessCookie: [] }]), {}
+      ],
+      ...forms,
+      body: {
+        type: 'object',
+        properties: {
+          ...(byBody ? { ...properties, token } : {}),
+          all: { type: 'boolean', description: 'Ends all sessions of the user' }
+        }
+      },
       response: {
-        ...(durability === undefined ? {} : { 202: { type: 'null', description: 'The same, but replicas have yet to confirm it' } }),
-        204: { type: 'null', description: 'There is no such session any more' },
-        ...refusals(always)
+        ...(byBody ? { 200: nothing('The same, in answer to a form') } : {}),
+        ...byForm,
+        ...(durability === undefined
+          ? {}
+          : { 202: nothing('The same, but replicas have yet to confirm it') }),
+        204: nothing('There is no such session any more'),
+        ...describeRefusals(always)
       }
     }),
     // Only browsers call it, by themselves. A limit would end the binding of a session.
@@ -86,24 +95,68 @@ export function documentRoutes (settings: Settings): RouteDocs {
       summary: 'Public keys',
       description: 'The keys that verify access tokens, as a JWK set.',
       security: [],
-      response: { 200: { type: 'object', description: 'A JWK set', required: ['keys'], properties: { keys: { type: 'array', items: { type: 'object', additionalProperties: true } } } } }
+      response: { 200: describeObject('A JWK set', { keys: listOf(anyObject) }) }
+    }),
+    metadata: document({
+      summary: 'Metadata',
+      description: 'What OAuth clients, and services that verify tokens, find by the issuer.',
+      security: [],
+      response: {
+        200: {
+          ...describeObject('The metadata of RFC 8414', { issuer: text, jwks_uri: text }),
+          additionalProperties: true
+        }
+      }
     })
   }
 }
 
-const hide = ({ schema, url }: Draft) => ({ url, schema: { ...schema, hide: true } })
+const nothing = (description: string): Schema => ({ type: 'null', description })
+const anyObject = { type: 'object', additionalProperties: true }
+const listOf = (items: Schema): Schema => ({ type: 'array', items })
+const describeObject = (description: string, properties: Schema): Schema =>
+  ({ type: 'object', description, required: Object.keys(properties), properties })
 
-/** The answers that refuse, by their status, each with the codes that it may carry. */
-function refusals (Refusals: Array<typeof errors.StoreUnavailableError>): Schema {
-  const byStatus: Record<number, string[]> = {}
-  for (const Refusal of Refusals) {
-    const { statusCode, code } = new Refusal()
-    ;(byStatus[statusCode] ??= []).push(code)
+function securitySchemesOf ({ refreshToken, refreshCookie, accessCookie }: Settings): Schema {
+  const inCookie = (name: string): Schema => ({ type: 'apiKey', in: 'cookie', name })
+  const byCookie = refreshToken.transports.includes('cookie')
+  return {
+    accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+    ...(byCookie ? { refreshToken: inCookie(refreshCookie.name) } : {}),
+    ...(accessCookie === undefined ? {} : { accessCookie: inCookie(accessCookie.name) })
   }
-  return Object.fromEntries(Object.entries(byStatus).map(([status, codes]) => [status, {
-    type: 'object',
-    description: codes.join(', '),
-    required: ['statusCode', 'code', 'error', 'message'],
-    properties: { statusCode: { type: 'integer' }, code: { type: 'string', enum: codes }, error: { type: 'string' }, message: { type: 'string' } }
-  }]))
 }
+
+// In cookie mode both tokens are in cookies, and a body has them only with the body transport.
+function describeTokens ({ accessCookie, refreshToken: { transports } }: Settings): Schema {
+  const byBody = transports.includes('body')
+  const accessToken = { access_token: text, token_type: { ...text, enum: ['Bearer'] } }
+  const refreshToken = { ...text, description: 'If the request brought one in its body' }
+  return {
+    type: 'object',
+    description: `The tokens${transports.includes('cookie') ? '; the cookie is set again' : ''}`,
+    required: [...(accessCookie === undefined ? Object.keys(accessToken) : []), 'expires_in'],
+    properties: {
+      ...(accessCookie === undefined || byBody ? accessToken : {}),
+      expires_in: { type: 'integer', description: 'In seconds' },
+      ...(byBody ? { refresh_token: refreshToken } : {})
+    }
+  }
+}
+
+function createDocument (securitySchemes: Schema) {
+  return (documented: Schema): { config: object } => {
+    const swaggerTransform = ({ schema, url, openapiObject }: Draft) => {
+      const { security, ...rest } = documented
+      if (openapiObject === undefined) return { url, schema: { ...rest, ...schema } }
+      const { components } = openapiObject
+      openapiObject.components = {
+        ...components, securitySchemes: { ...securitySchemes, ...components?.securitySchemes }
+      }
+      return { url, schema: { ...rest, security, ...schema } }
+    }
+    return { config: { swaggerTransform } }
+  }
+}
+
+const hide = ({ schema, url }: Draft) => ({ url, schema: { ...schema, hide: true } })

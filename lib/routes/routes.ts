@@ -10,47 +10,55 @@ import { acceptBodies, bodyLimit, readAll } from './bodies'
 import { registerDevice } from './device'
 import { answerForms } from './form-errors'
 import { isForm, readGrant, readRevocation } from './forms'
+import { registerJwks } from './jwks'
+import { registerMetadata } from './metadata'
 import { documentRoutes, type RouteDocs } from './openapi'
 import { checkOriginFirst, judgeForeignFirst } from './origin-first'
 import { redirectToProve } from './redirect-to-prove'
 import { refuseWithHeaders } from './refusals'
 import { clearTokens, writeTokens } from './token-response'
 
-const jwksMaxAge = 300
-
 /** Registers the plugin's own routes, in a scope of their own. */
 export async function registerRoutes (fastify: FastifyInstance, services: Services): Promise<void> {
   const { deviceBinding, settings } = services
-  const { refresh, logout, jwks, device } = settings.routes
+  const { refresh, logout, jwks, metadata, device } = settings.routes
   const docs = documentRoutes(settings)
   const forms = settings.refreshToken.transports.includes('body')
   const dialects = (options: RouteExtras): RouteExtras => forms ? answerForms(options) : options
   await fastify.register(async (scope) => {
     acceptBodies(scope, { forms })
-    if (refresh !== undefined) registerRefresh(scope, services, dialects(merge(docs.refresh, refresh)))
-    if (logout !== undefined) registerLogout(scope, services, dialects(merge(docs.logout, logout)))
-    if (deviceBinding !== undefined) registerDevice(scope, services, deviceBinding, merge(docs.device, device ?? {}))
-    if (jwks !== undefined) {
-      const keys = settings.ring.flatMap(({ jwk }) => jwk ?? [])
-      scope.get('/jwks.json', merge(docs.jwks, jwks), async (_request, reply) => {
-        reply.header('cache-control', `public, max-age=${jwksMaxAge}`)
-        return { keys }
-      })
+    if (refresh !== undefined) {
+      registerRefresh(scope, services, dialects(merge(docs.refresh, refresh)))
     }
+    if (logout !== undefined) {
+      registerLogout(scope, services, dialects(merge(docs.logout, logout)))
+    }
+    if (deviceBinding !== undefined) {
+      registerDevice(scope, services, deviceBinding, merge(docs.device, device ?? {}))
+    }
+    if (jwks !== undefined) registerJwks(scope, settings, merge(docs.jwks, jwks))
+    if (metadata !== undefined) registerMetadata(scope, settings, merge(docs.metadata, metadata))
   }, { prefix: settings.prefix })
 }
 
-const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras =>
-  ({ bodyLimit, ...extras, config: { ...docs.config, ...extras.config, [ownRoute]: true } as RouteExtras['config'] })
+const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => {
+  const config = { ...docs.config, ...extras.config, [ownRoute]: true }
+  return { bodyLimit, ...extras, config: config as RouteExtras['config'] }
+}
 
-function registerRefresh (scope: FastifyInstance, services: Services, options: RouteExtras): void {
+function registerRefresh (
+  scope: FastifyInstance, services: Services, options: RouteExtras
+): void {
   const refresh = createRefresh(services)
   const { deviceBinding, readCredentials } = services
   scope.post('/refresh', judgeForeignFirst(services, options), async (request, reply) => {
-    const credentials = isForm(request) ? readGrant(request, readCredentials) : readCredentials(request)
+    const credentials = isForm(request)
+      ? readGrant(request, readCredentials)
+      : readCredentials(request)
     const hasProof = credentials.proofs.length > 0
     try {
-      const issued = await refuseWithHeaders(request, reply, async () => await refresh(credentials, request))
+      const issued = await refuseWithHeaders(request, reply,
+        async () => await refresh(credentials, request))
       // Only a rotation takes the proof away: the late answer to a repeat would take the next one.
       if (issued.rotated && hasProof) deviceBinding?.proofCookie.clear(reply)
       return writeTokens(services, reply, issued)
@@ -80,7 +88,8 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
       }
       return await logout(credentials, request, { all: !form && readAll(request.body), byCaller })
     })
-    // Only now: if the store could not be asked, nothing is cleared. A body's session has no cookie.
+    // Only now: if the store could not be asked, nothing is cleared. A body's session has no
+    // cookie.
     if (transport === 'cookie') clearTokens(services, reply)
     return await reply.code(confirmed ? form ? 200 : 204 : 202).send()
   })
