@@ -31,13 +31,12 @@ export function sendLate (raw: Raw, { cookies, isWanted }: Late): void {
   } as Raw['writeHead']
 }
 
-// An object, or an array of names and values, flat or in pairs, in which a name may come again.
+// An object, or an array of names and values in turn, in which a name may come again.
 function toHeaders (given: unknown): Headers {
   if (!Array.isArray(given)) return (given ?? {}) as Headers
-  const flat = given.every(Array.isArray) ? given.flat() as string[] : given as string[]
   const headers: Record<string, string[]> = {}
-  for (let i = 0; i < flat.length; i += 2) {
-    (headers[String(flat[i]).toLowerCase()] ??= []).push(String(flat[i + 1]))
+  for (let i = 0; i < given.length; i += 2) {
+    (headers[String(given[i]).toLowerCase()] ??= []).push(String(given[i + 1]))
   }
   return Object.fromEntries(Object.entries(headers).map(([name, [first = '', ...more]]) =>
     [name, more.length === 0 ? first : [first, ...more]]))

@@ -1,8 +1,10 @@
 import Fastify, {
   type FastifyInstance, type FastifyServerOptions, type InjectOptions, type LightMyRequestResponse
 } from 'fastify'
+import t, { type Test } from 'tap'
 import authPlugin, { MemoryStore, type AuthPluginOptions } from '../../lib/index'
 import { minute, secret, TestClock } from './app'
+import { redisFor } from './servers/redis'
 
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
@@ -80,3 +82,28 @@ export async function start (t: Teardown, { extend, server, ...options }: Option
 /** The names of the cookies that an answer sets or clears. */
 export const namesOf = ({ cookies }: LightMyRequestResponse): string[] =>
   cookies.map(({ name }) => name)
+
+/** An application in cookie mode, and what a test does with it. */
+export type App = Awaited<ReturnType<typeof start>>
+
+/** What a test on both stores is given. */
+export interface Both {
+  begin: (options?: Options) => Promise<App>
+  /** Lets the access cookie run out, as far as its browser is concerned. */
+  expire: (app: App, jar: Jar) => void
+}
+
+/** Runs a test on both stores. */
+export function onBoth (title: string, run: (t: Test, both: Both) => Promise<void>): void {
+  t.test(`${title}: MemoryStore`, async (t) => {
+    const begin = async (options: Options = {}): Promise<App> => await start(t, options)
+    await run(t, { begin, expire: ({ clock }) => { clock.pass(runOut) } })
+  })
+  t.test(`${title}: RedisStore`, async (t) => {
+    const redis = (await redisFor(t)).client()
+    const begin = async (options: Options = {}): Promise<App> =>
+      await start(t, { redis, ...options })
+    // Its clock cannot be set. Browsers forget a cookie whose Max-Age has passed.
+    await run(t, { begin, expire: (_app, jar) => { jar.cookies.delete(access) } })
+  })
+}
