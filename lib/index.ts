@@ -31,11 +31,13 @@ declare namespace authPlugin {
   export type LoginClaims = types.LoginClaims
   export type LoginOptions = types.LoginOptions
   export type LogoutOptions = types.LogoutOptions
+  export type MemoryStore = import('./store/memory').MemoryStore
   export type NewClaims = types.NewClaims
   export type OpenedSession = types.OpenedSession
   export type Outcome = types.Outcome
   export type Presentation = types.Presentation
   export type RedisClient = types.RedisClient
+  export type RedisStore = import('./store/redis/redis').RedisStore
   export type RefreshTokenOptions = types.RefreshTokenOptions
   export type Replication = types.Replication
   export type Reuse = types.Reuse

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { createAuthenticate, guardOf, replyOf } from './actions/authenticate'
+import { createCredentialsOf, credentialsOf } from './actions/credentials-of'
 import { createLogin } from './actions/login'
 import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
@@ -27,8 +28,13 @@ import { createAccessTokens } from './tokens/access-token'
 import { createRefreshTokens } from './tokens/refresh-token'
 import { prepareRefreshKeys, prepareSigners } from './tokens/signers'
 
-/** Logins that last: decorates the instance, the request and the reply, and registers the routes. @throws INVALID_OPTION */
-export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOptions): Promise<void> => {
+/**
+ * Logins that last: decorates the instance, the request and the reply, and registers the routes.
+ * @throws INVALID_OPTION
+ */
+export const plugin = fp(async (
+  fastify: FastifyInstance, options: AuthPluginOptions
+): Promise<void> => {
   const settings = readSettings(options, fastify)
   for (const warning of settings.warnings) fastify.log.warn(warning)
   const services = await createServices(fastify, settings)
@@ -36,11 +42,18 @@ export const plugin = fp(async (fastify: FastifyInstance, options: AuthPluginOpt
   await registerRoutes(fastify, services)
 }, { fastify: '5.x', name: 'fastify-jwt-sessions' })
 
+const memoryOnly =
+  'MemoryStore: sessions live in this process only and end with it; for development and tests'
+
+/** What is created in a scope of the plugin's own. */
+type Prepared =
+  'accessTokens' | 'readCredentials' | 'refreshCookie' | 'accessCookie' | 'deviceBinding'
+
 async function createServices (fastify: FastifyInstance, settings: Settings): Promise<Services> {
   const { accessToken, push, refreshToken, ring, storeTimeout } = settings
   const { log } = fastify
   if (settings.store instanceof MemoryStore) {
-    log.warn('MemoryStore: sessions live in this process only and end with it; for development and tests')
+    log.warn(memoryOnly)
   }
   const emit = createEmit(settings.path)
   const store = boundStore(settings.store, storeTimeout, emit)
@@ -57,9 +70,7 @@ async function createServices (fastify: FastifyInstance, settings: Settings): Pr
     durability.close()
   })
   // @fastify/jwt and @fastify/cookie in a scope where they meet no other instance.
-  let prepared: Pick<
-    Services, 'accessTokens' | 'readCredentials' | 'refreshCookie' | 'accessCookie' | 'deviceBinding'
-  > | undefined
+  let prepared: Pick<Services, Prepared> | undefined
   await fastify.register(async (scope) => {
     const codec = await prepareCookies(scope)
     const refreshCookie = createCookie(codec, settings.refreshCookie)
@@ -98,12 +109,15 @@ function decorate (fastify: FastifyInstance, services: Services): void {
   const logout = createLogout(services)
   if (settings.decorateAuthenticate) {
     if (fastify.hasDecorator('authenticate')) {
-      deny('decorateAuthenticate', 'true, and the instance has a decorator named authenticate already',
-        'false, which leaves that one alone; guard routes with the imported authenticate hook then')
+      const given = 'true, and the instance has a decorator named authenticate already'
+      const cure = 'false, which leaves that one alone; ' +
+        'guard routes with the imported authenticate hook then'
+      deny('decorateAuthenticate', given, cure)
     }
     fastify.decorate('authenticate', authenticate)
   }
   fastify.decorate(guardOf, authenticate)
+  fastify.decorate(credentialsOf, createCredentialsOf(services))
   fastify.decorate('sessions', createSessions(services))
   fastify.decorateRequest('sid', null)
   fastify.decorateRequest('authenticate', async function (this: FastifyRequest, options) {
@@ -128,7 +142,8 @@ function decorate (fastify: FastifyInstance, services: Services): void {
     if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed
   })
-  // The user is no decorator: the application's own @fastify/jwt, registered after this, brings one of that name.
+  // The user is no decorator: the application's own @fastify/jwt, registered after this, brings one
+  // of that name.
   fastify.addHook('onRequest', (request, reply, done) => {
     request.user ??= null as never
     ;(request as FastifyRequest & { [replyOf]?: FastifyReply })[replyOf] = reply

@@ -10,7 +10,7 @@ import { redisFor } from './support/servers/redis'
 import { until } from './support/servers/until'
 import { writes } from './support/servers/writes'
 import { age } from './support/age'
-import { creation, rotation, timeout as within } from './support/contract/subject'
+import { creation, rotation, timeout as within } from '../lib/testing/contract/subject'
 
 const users = Array.from({ length: 100 }, (_, i) => `user-${i}`)
 const sidOf = (user: string) => `session of ${user}`

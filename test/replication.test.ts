@@ -7,7 +7,7 @@ import { clusterFor } from './support/servers/cluster'
 import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
 import { cutOff, join, promote, replicatedFor } from './support/servers/replica'
-import { creation, timeout } from './support/contract/subject'
+import { creation, timeout } from '../lib/testing/contract/subject'
 
 const one = (userTag: string, ...sids: string[]): Ended[] => [{ userTag, sids }]
 

@@ -1,5 +1,5 @@
-import type { Subject } from './contract/subject'
-import { storeContract } from './store-contract'
+import type { Subject } from '../../lib/testing/contract/subject'
+import { storeContract } from '../../lib/testing/store-contract'
 
 type Test = InstanceType<typeof import('tap').Test>
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import type { HandedOut } from '../../../lib/store/store'
+import type { HandedOut } from '../../store/store'
 import { day, Holder, hour, minute, second, timeout, type Declare } from './subject'
 
 const use = { spentOn: 'use' as const }
 
 /** What presenting a token comes to if tokens are spent when their successor is used. */
 export function spentOnUse (test: Declare): void {
-  test('a token that is current is offered its successor, and nothing is spent', async ({ store, pass }, user) => {
+  test('a token that is current is offered its successor, and nothing is spent', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     const first = holder.token
     for (let i = 0; i < 4; i++) {
@@ -15,10 +17,19 @@ export function spentOnUse (test: Declare): void {
       const { session, next, distance, streak } = await holder.refresh('offered', first, more)
       const now = store.now() ?? 0
       assert.deepEqual([session.generation, next.generation, distance, streak], [1, 2, 0, 0])
-      assert.ok(Math.abs(next.at - (now - session.createdAt)) < minute, 'an offer names the moment of its own')
-      assert.ok(Math.abs(session.expiresAt - now - 14 * day) < minute, 'the idle lifetime begins again')
+      assert.ok(
+        Math.abs(next.at - (now - session.createdAt)) < minute,
+        'an offer names the moment of its own'
+      )
+      assert.ok(
+        Math.abs(session.expiresAt - now - 14 * day) < minute,
+        'the idle lifetime begins again'
+      )
       assert.equal(session.refreshedAt, session.createdAt)
-      assert.deepEqual([session.content, session.signer], i < 2 ? ['0ada\n\n', 'abc'] : ['other', i === 2 ? 'efg' : 'abc'])
+      assert.deepEqual(
+        [session.content, session.signer],
+        i < 2 ? ['0ada\n\n', 'abc'] : ['other', i === 2 ? 'efg' : 'abc']
+      )
       assert.deepEqual(await holder.find(), session)
     }
     await pass(13 * day)
@@ -42,7 +53,9 @@ export function spentOnUse (test: Declare): void {
     }
   })
 
-  test('a copy that was handed out within the grace period of the current one is let in', async ({ store, pass }, user) => {
+  test('a copy that was handed out within the grace period of the current one is let in', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     await pass(hour)
     const copies: HandedOut[] = []
@@ -55,7 +68,11 @@ export function spentOnUse (test: Declare): void {
     await holder.refresh('rotated', current)
     for (const copy of [early, late, current, late]) {
       const { session } = await holder.refresh('offered', copy)
-      assert.equal(session.refreshedAt, session.createdAt + current.at, 'which stays the copy that was taken first')
+      assert.equal(
+        session.refreshedAt,
+        session.createdAt + current.at,
+        'which stays the copy that was taken first'
+      )
     }
     const reused = await holder.expect('reused', tooLate)
     assert.ok(reused.outcome === 'reused' && reused.distance === 0)
@@ -73,7 +90,9 @@ export function spentOnUse (test: Declare): void {
     }
   })
 
-  test('a token that is spent is repeated within the grace period of its successor', async ({ store, pass }, user) => {
+  test('a token that is spent is repeated within the grace period of its successor', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     const first = holder.token
     await pass(hour)
@@ -101,7 +120,9 @@ export function spentOnUse (test: Declare): void {
     assert.equal((await holder.find())?.generation, 5)
   })
 
-  test('two holders of one token are found out when the second takes his offer', async ({ store, pass }, user) => {
+  test('two holders of one token are found out when the second takes his offer', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     await pass(hour)
     const { next: mine } = await holder.refresh('offered', { generation: 1, at: 0 })
@@ -113,7 +134,9 @@ export function spentOnUse (test: Declare): void {
     await holder.expect('reused', stolen)
   })
 
-  test('in a burst every generation is repeated within the grace period of its successor', async ({ store, pass }, user) => {
+  test('in a burst every generation is repeated within the grace period of its successor', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     await pass(hour)
     const taken: HandedOut[] = [holder.token]
@@ -124,10 +147,12 @@ export function spentOnUse (test: Declare): void {
       await holder.refresh('rotated')
     }
     const current = taken.pop()
-    for (const token of taken) assert.deepEqual((await holder.refresh('repeated', token)).next, current)
+    for (const token of taken) {
+      assert.deepEqual((await holder.refresh('repeated', token)).next, current)
+    }
     await pass(2 * second)
     // The successor of the first was handed out 11 s ago, that of the 20th 7 s ago.
-    await holder.expect('repeated', taken[20] ?? taken[0] as HandedOut)
+    await holder.expect('repeated', taken[20] ?? (taken[0] as HandedOut))
     await pass(second)
     await holder.expect('reused', taken[0] as HandedOut)
   })
@@ -137,10 +162,18 @@ export function spentOnUse (test: Declare): void {
     for (const outcome of ['offered', 'rotated'] as const) {
       await pass(hour)
       const { token } = holder
-      const outcomes = await Promise.all(Array.from({ length: 200 }, async () => await holder.present(token)))
-      assert.equal(outcomes.filter((result) => result.outcome === outcome).length, outcome === 'offered' ? 200 : 1)
-      assert.equal(outcomes.filter((result) => result.outcome === 'offered').length, outcome === 'offered' ? 200 : 199)
-      const tokens = outcomes.map((result) => 'next' in result ? result.next : holder.token)
+      const outcomes = await Promise.all(
+        Array.from({ length: 200 }, async () => await holder.present(token))
+      )
+      assert.equal(
+        outcomes.filter((result) => result.outcome === outcome).length,
+        outcome === 'offered' ? 200 : 1
+      )
+      assert.equal(
+        outcomes.filter((result) => result.outcome === 'offered').length,
+        outcome === 'offered' ? 200 : 199
+      )
+      const tokens = outcomes.map((result) => ('next' in result ? result.next : holder.token))
       await pass(minute)
       await holder.refresh('rotated', tokens[7])
       for (const token of tokens.slice(0, 20)) await holder.refresh('offered', token)
@@ -167,14 +200,19 @@ export function spentOnUse (test: Declare): void {
   test('a generation two ahead of the store is gone on with', async ({ store, pass }, user) => {
     const holder = await Holder.login(store, user, use)
     await pass(hour)
-    const { session, next, distance } = await holder.refresh('rotated', { generation: 4, at: hour - minute })
+    const { session, next, distance } = await holder.refresh('rotated', {
+      generation: 4,
+      at: hour - minute
+    })
     assert.deepEqual([distance, session.generation, next.generation], [3, 4, 5])
     assert.equal(session.refreshedAt, session.createdAt + hour - minute)
     await holder.refresh('offered', { generation: 4, at: hour - minute })
     await holder.refresh('rotated', next)
   })
 
-  test('where the clock steps back, the same copy is still let in', async ({ store, pass }, user) => {
+  test('where the clock steps back, the same copy is still let in', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     await pass(2 * hour)
     const { next } = await holder.refresh('offered')
@@ -187,24 +225,35 @@ export function spentOnUse (test: Declare): void {
     await holder.expect('repeated', { generation: 1, at: 0 })
   })
 
-  test('a streak counts the generations running in which a repeat came', async ({ store, pass }, user) => {
+  test('a streak counts the generations running in which a repeat came', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user, use)
     const streaks: number[] = []
     await holder.refresh('offered')
     for (const repeats of [1, 1, 0, 2]) {
       await pass(hour)
-      // The successor of the one that is spent was handed out an hour ago: a grace period of a day has it repeated.
+      // The successor of the one that is spent was handed out an hour ago:
+      // a grace period of a day has it repeated.
       const spent = { generation: holder.token.generation - 1, at: 0 }
       const { next } = await holder.refresh('rotated', holder.token, { gracePeriod: day })
-      for (let i = 0; i < repeats; i++) streaks.push((await holder.refresh('repeated', spent, { gracePeriod: day })).streak)
+      for (let i = 0; i < repeats; i++) {
+        streaks.push((await holder.refresh('repeated', spent, { gracePeriod: day })).streak)
+      }
       holder.token = next
     }
     assert.deepEqual(streaks, [1, 2, 1, 1])
   })
 
-  test('switching between the two logs nobody out, and is no lost write', async ({ store, pass }, user) => {
+  test('switching between the two logs nobody out, and is no lost write', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user)
-    const present = async (spentOn: 'issue' | 'use', outcome: 'rotated' | 'offered', distance: number) => {
+    const present = async (
+      spentOn: 'issue' | 'use',
+      outcome: 'rotated' | 'offered',
+      distance: number
+    ) => {
       await pass(hour)
       const result = await holder.refresh(outcome, holder.token, { spentOn })
       assert.equal(result.distance, distance, `${spentOn}, ${outcome}`)

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import type { Creation, HandedOut, Outcome, Presentation, Rotation, SessionRecord, Store } from '../../../lib/store/store'
+import type {
+  Creation,
+  HandedOut,
+  Outcome,
+  Presentation,
+  Rotation,
+  SessionRecord,
+  Store
+} from '../../store/store'
 
 /** A store under test, and a way to let time pass for what it holds. */
 export interface Subject {
@@ -9,7 +17,10 @@ export interface Subject {
 }
 
 /** Declares one test, as `node:test`, tap and vitest do. */
-export type Declare = (title: string, body: (subject: Subject, userTag: string) => Promise<void>) => void
+export type Declare = (
+  title: string,
+  body: (subject: Subject, userTag: string) => Promise<void>
+) => void
 
 export const second = 1000
 export const minute = 60 * second
@@ -29,11 +40,30 @@ export const creation = (more: Partial<Creation> = {}): Creation => ({
   ...more
 })
 
-export const presentation = (sid: string, generation: number, more: Partial<Presentation> = {}): Presentation =>
-  ({ sid, generation, handedOutAt: 0, spentOn: 'issue', gracePeriod: 10 * second, ...more })
+export const presentation = (
+  sid: string,
+  generation: number,
+  more: Partial<Presentation> = {}
+): Presentation => ({
+  sid,
+  generation,
+  handedOutAt: 0,
+  spentOn: 'issue',
+  gracePeriod: 10 * second,
+  ...more
+})
 
-export const rotation = (sid: string, generation: number, more: Partial<Rotation> = {}): Rotation =>
-  ({ ...presentation(sid, generation), signer: 'abc', content: undefined, idleLifetime: 14 * day, ...more })
+export const rotation = (
+  sid: string,
+  generation: number,
+  more: Partial<Rotation> = {}
+): Rotation => ({
+  ...presentation(sid, generation),
+  signer: 'abc',
+  content: undefined,
+  idleLifetime: 14 * day,
+  ...more
+})
 
 /** A refresh that was let in. */
 export type LetIn = Extract<Outcome, { next: HandedOut }>
@@ -47,7 +77,12 @@ export class Holder {
   /** The newest token. */
   token: HandedOut = { generation: 1, at: 0 }
 
-  private constructor (store: Store, userTag: string, session: SessionRecord, more: Partial<Rotation>) {
+  private constructor (
+    store: Store,
+    userTag: string,
+    session: SessionRecord,
+    more: Partial<Rotation>
+  ) {
     this.store = store
     this.userTag = userTag
     this.session = session
@@ -56,7 +91,10 @@ export class Holder {
 
   /** Logs in. `more` is part of every rotation. */
   static async login (
-    store: Store, userTag: string, more: Partial<Rotation> = {}, creating: Partial<Creation> = {}
+    store: Store,
+    userTag: string,
+    more: Partial<Rotation> = {},
+    creating: Partial<Creation> = {}
   ): Promise<Holder> {
     const { session } = await store.create(userTag, creation(creating), timeout)
     return new Holder(store, userTag, session, more)
@@ -69,11 +107,19 @@ export class Holder {
   /** Presents a token, the newest unless told otherwise. */
   async present (token: HandedOut = this.token, more: Partial<Rotation> = {}): Promise<Outcome> {
     const given = { handedOutAt: token.at, ...this.more, ...more }
-    return await this.store.rotate(this.userTag, rotation(this.sid, token.generation, given), timeout)
+    return await this.store.rotate(
+      this.userTag,
+      rotation(this.sid, token.generation, given),
+      timeout
+    )
   }
 
-  /** Presents a token that must be let in by this verdict; the token that it gets is the newest from then on. */
-  async refresh (outcome: LetIn['outcome'], token = this.token, more: Partial<Rotation> = {}): Promise<LetIn> {
+  /** Presents a token that must be let in by this verdict; the one that it gets is the newest. */
+  async refresh (
+    outcome: LetIn['outcome'],
+    token = this.token,
+    more: Partial<Rotation> = {}
+  ): Promise<LetIn> {
     const result = await this.present(token, more)
     assert.equal(result.outcome, outcome)
     this.token = (result as LetIn).next
@@ -81,7 +127,11 @@ export class Holder {
   }
 
   /** Presents a token that must come to this. */
-  async expect (outcome: Outcome['outcome'], token: HandedOut, more: Partial<Rotation> = {}): Promise<Outcome> {
+  async expect (
+    outcome: Outcome['outcome'],
+    token: HandedOut,
+    more: Partial<Rotation> = {}
+  ): Promise<Outcome> {
     const result = await this.present(token, more)
     assert.equal(result.outcome, outcome, `generation ${token.generation}`)
     return result
@@ -93,4 +143,5 @@ export class Holder {
 }
 
 /** Returns the sids of sessions. */
-export const sidsOf = (sessions: readonly SessionRecord[]): string[] => sessions.map(({ sid }) => sid)
+export const sidsOf = (sessions: readonly SessionRecord[]): string[] =>
+  sessions.map(({ sid }) => sid)

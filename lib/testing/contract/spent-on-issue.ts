@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { HandedOut, Store } from '../../../lib/store/store'
+import type { HandedOut, Store } from '../../store/store'
 import { day, Holder, hour, minute, rotation, second, timeout, type Declare } from './subject'
 
 /** What presenting a token comes to if tokens are spent when their successor is issued. */
@@ -8,9 +8,21 @@ export function spentOnIssue (test: Declare): void {
     const holder = await Holder.login(store, user)
     await pass(hour)
     const found = await holder.find()
-    const { session, next, distance, msSinceRotation, streak } = await holder.refresh('rotated', undefined, { signer: 'efg' })
-    assert.deepEqual({ generation: session.generation, signer: session.signer, content: session.content, distance, streak },
-      { generation: 2, signer: 'efg', content: holder.session.content, distance: 0, streak: 0 })
+    const { session, next, distance, msSinceRotation, streak } = await holder.refresh(
+      'rotated',
+      undefined,
+      { signer: 'efg' }
+    )
+    assert.deepEqual(
+      {
+        generation: session.generation,
+        signer: session.signer,
+        content: session.content,
+        distance,
+        streak
+      },
+      { generation: 2, signer: 'efg', content: holder.session.content, distance: 0, streak: 0 }
+    )
     assert.deepEqual(next, { generation: 2, at: session.refreshedAt - session.createdAt })
     assert.ok(msSinceRotation >= hour && msSinceRotation < hour + minute)
     assert.equal(session.createdAt, found?.createdAt)
@@ -23,19 +35,28 @@ export function spentOnIssue (test: Declare): void {
   test('a rotation may renew the content', async ({ store }, user) => {
     const holder = await Holder.login(store, user)
     for (const content of ['0ada\n\n{"role":"root"}', '', '=']) {
-      assert.equal((await holder.refresh('rotated', undefined, { content })).session.content, content)
+      assert.equal(
+        (await holder.refresh('rotated', undefined, { content })).session.content,
+        content
+      )
       assert.equal((await holder.refresh('rotated')).session.content, content)
     }
   })
 
-  test('within the grace period the predecessor is repeated, and changes nothing', async ({ store, pass }, user) => {
+  test('within the grace period the predecessor is repeated, and changes nothing', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user)
     const first = holder.token
     const { next } = await holder.refresh('rotated')
     await pass(9 * second)
     const before = await holder.find()
     for (let i = 0; i < 3; i++) {
-      const repeated = await holder.refresh('repeated', first, { content: 'other', signer: 'zzz', idleLifetime: day })
+      const repeated = await holder.refresh('repeated', first, {
+        content: 'other',
+        signer: 'zzz',
+        idleLifetime: day
+      })
       assert.deepEqual([repeated.distance, repeated.session, repeated.next], [1, before, next])
     }
     assert.deepEqual(await holder.find(), before)
@@ -43,7 +64,9 @@ export function spentOnIssue (test: Declare): void {
     await holder.expect('reused', first)
   })
 
-  test('after the grace period the predecessor is reuse, and ends its session', async ({ store, pass }, user) => {
+  test('after the grace period the predecessor is reuse, and ends its session', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user)
     const other = await Holder.login(store, user)
     const first = holder.token
@@ -57,7 +80,9 @@ export function spentOnIssue (test: Declare): void {
     assert.deepEqual(await store.list(user, timeout), [bystander], 'and no other')
   })
 
-  test('in a burst every generation is repeated within the grace period of its successor', async ({ store, pass }, user) => {
+  test('in a burst every generation is repeated within the grace period of its successor', async (
+    { store, pass }, user
+  ) => {
     const { tokens, holder } = await burst(store, user, pass, 50, 180)
     const present = holder.token
     for (const token of tokens) {
@@ -67,9 +92,17 @@ export function spentOnIssue (test: Declare): void {
     await holder.refresh('rotated', present)
   })
 
-  test('in a burst a generation is reuse 1.125 grace periods after its successor was issued', async ({ store, pass }, user) => {
+  test('in a burst a generation is reuse after 1.125 grace periods of its successor', async (
+    { store, pass }, user
+  ) => {
     // A rotation each second: the successor of generation g is issued after g seconds.
-    for (const [generation, outcome] of [[20, 'repeated'], [12, 'repeated'], [11, 'repeated'], [8, 'reused'], [2, 'reused']] as const) {
+    for (const [generation, outcome] of [
+      [20, 'repeated'],
+      [12, 'repeated'],
+      [11, 'repeated'],
+      [8, 'reused'],
+      [2, 'reused']
+    ] as const) {
       const { tokens, holder } = await burst(store, `${user}${generation}`, pass, 20, second)
       const token = tokens[generation - 1] ?? holder.token
       await pass(500)
@@ -87,7 +120,10 @@ export function spentOnIssue (test: Declare): void {
         await holder.refresh('rotated')
       }
       await holder.expect('repeated', tokens[2] ?? holder.token)
-      await holder.expect(generation === 2 ? 'repeated' : 'reused', tokens[generation - 1] ?? holder.token)
+      await holder.expect(
+        generation === 2 ? 'repeated' : 'reused',
+        tokens[generation - 1] ?? holder.token
+      )
     }
   })
 
@@ -118,7 +154,9 @@ export function spentOnIssue (test: Declare): void {
     await holder.expect('reused', first)
   })
 
-  test('where the clock steps back, nothing that has just been spent is reuse', async ({ store, pass }, user) => {
+  test('where the clock steps back, nothing that has just been spent is reuse', async (
+    { store, pass }, user
+  ) => {
     const { tokens, holder } = await burst(store, user, pass, 3, second)
     await pass(-hour)
     for (const token of tokens) await holder.expect('repeated', token)
@@ -135,7 +173,10 @@ export function spentOnIssue (test: Declare): void {
   test('a generation ahead of the store is gone on with', async ({ store, pass }, user) => {
     const holder = await Holder.login(store, user)
     await pass(minute)
-    const lost = [2, 3, 4].map((generation) => ({ generation, at: minute - second * (4 - generation) }))
+    const lost = [2, 3, 4].map((generation) => ({
+      generation,
+      at: minute - second * (4 - generation)
+    }))
     const { distance, session } = await holder.refresh('rotated', lost[2])
     assert.deepEqual([distance, session.generation], [3, 5])
     assert.equal((await holder.refresh('repeated', lost[2])).next.generation, 5)
@@ -144,10 +185,14 @@ export function spentOnIssue (test: Declare): void {
 
   test('many presentations at once come to one rotation', async ({ store }, user) => {
     const holder = await Holder.login(store, user)
-    const outcomes = await Promise.all(Array.from({ length: 200 }, async () => await holder.present()))
+    const outcomes = await Promise.all(
+      Array.from({ length: 200 }, async () => await holder.present())
+    )
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'rotated').length, 1)
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'repeated').length, 199)
-    const handedOut = outcomes.map((outcome) => 'next' in outcome ? `${outcome.next.generation} ${outcome.next.at}` : '')
+    const handedOut = outcomes.map((outcome) =>
+      'next' in outcome ? `${outcome.next.generation} ${outcome.next.at}` : ''
+    )
     assert.equal(new Set(handedOut).size, 1, 'and to one token')
   })
 
@@ -156,19 +201,25 @@ export function spentOnIssue (test: Declare): void {
     const first = holder.token
     await holder.refresh('rotated')
     await pass(minute)
-    const outcomes = await Promise.all(Array.from({ length: 50 }, async () => await holder.present(first)))
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, async () => await holder.present(first))
+    )
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'reused').length, 1)
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'unknown').length, 49)
   })
 
-  test('a streak counts the generations running in which a repeat came', async ({ store, pass }, user) => {
+  test('a streak counts the generations running in which a repeat came', async (
+    { store, pass }, user
+  ) => {
     const holder = await Holder.login(store, user)
     const generation = async (repeats: number): Promise<number[]> => {
       await pass(hour)
       const { token } = holder
       const { next, streak } = await holder.refresh('rotated')
       const streaks = [streak]
-      for (let i = 0; i < repeats; i++) streaks.push((await holder.refresh('repeated', token)).streak)
+      for (let i = 0; i < repeats; i++) {
+        streaks.push((await holder.refresh('repeated', token)).streak)
+      }
       assert.deepEqual(holder.token, next)
       return streaks
     }
@@ -187,16 +238,29 @@ export function spentOnIssue (test: Declare): void {
     const holder = await Holder.login(store, user)
     const last = 2 ** 24 - 1
     await holder.refresh('rotated', { generation: last - 1, at: 0 })
-    assert.equal((await holder.refresh('repeated', { generation: last - 1, at: 0 })).session.generation, last)
-    assert.deepEqual(await store.rotate(user, rotation(holder.sid, last), timeout), { outcome: 'unknown' })
+    assert.equal(
+      (await holder.refresh('repeated', { generation: last - 1, at: 0 })).session.generation,
+      last
+    )
+    assert.deepEqual(await store.rotate(user, rotation(holder.sid, last), timeout), {
+      outcome: 'unknown'
+    })
     assert.deepEqual(await store.list(user, timeout), [])
     const other = await Holder.login(store, user)
-    assert.deepEqual(await other.present({ generation: 2 ** 32 - 1, at: 0 }), { outcome: 'unknown' })
+    assert.deepEqual(await other.present({ generation: 2 ** 32 - 1, at: 0 }), {
+      outcome: 'unknown'
+    })
   })
 }
 
-/** A session that is rotated that many times, so many ms apart; `tokens` are all but the present one. */
-async function burst (store: Store, user: string, pass: (ms: number) => Promise<void> | void, rotations: number, ms: number) {
+/** A session that is rotated that many times, each some ms apart; `tokens` are all but the last. */
+async function burst (
+  store: Store,
+  user: string,
+  pass: (ms: number) => Promise<void> | void,
+  rotations: number,
+  ms: number
+) {
   const holder = await Holder.login(store, user)
   await pass(hour)
   const tokens: HandedOut[] = []

@@ -8,14 +8,20 @@ import type { Declare, Subject } from './contract/subject'
 
 export type { Subject } from './contract/subject'
 
-/** Declares a test: that of `node:test`, tap or vitest. */
+/** Declares a test: the `test` of `node:test`, tap or Vitest. */
 export type Test = (title: string, body: () => Promise<void>) => unknown
 
 /**
- * Holds a store to what every store promises.
- * @param createStore creates a fresh store for each test, or hands out one that others use
+ * Holds a store to what every store promises: declares over fifty tests, each for a user of its
+ * own. What is optional is tested if the store has it.
+ * @param createStore called for each test; may hand out one store to all of them
+ * @param options.test declares one test
+ * @example storeContract(() => ({ store, pass: (ms) => clock.pass(ms) }), { test })
  */
-export function storeContract (createStore: () => Promise<Subject> | Subject, { test }: { test: Test }): void {
+export function storeContract (
+  createStore: () => Promise<Subject> | Subject,
+  { test }: { test: Test }
+): void {
   const declare: Declare = (title, body) => {
     test(title, async () => { await body(await createStore(), randomUUID()) })
   }
