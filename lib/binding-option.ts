@@ -25,8 +25,6 @@ interface Given {
 /** Refuses DBSC if browsers would bind nothing, silently. @throws INVALID_OPTION */
 export function checkBindings (bindings: readonly Binding[], given: Given): void {
   const { transports, store, refreshCookie, path, routes } = given
-  // Logins do not read DPoP proofs yet: better refused than silently unbound.
-  if (bindings.includes('dpop')) deny('refreshToken.bindings', describe(bindings), "['dbsc'] or []")
   if (!bindings.includes('dbsc')) {
     if (routes.device === undefined) return
     deny('routes.device', 'given', "nothing without 'dbsc' in refreshToken.bindings")

@@ -6,6 +6,7 @@ import { createLogin } from './actions/login'
 import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
 import { createDeviceBinding } from './binding/dbsc/binding'
+import { createDpop } from './binding/dpop/dpop'
 import type { Refusal } from './errors'
 import { createRenewals } from './actions/renewals'
 import { createEmit } from './events'
@@ -96,6 +97,7 @@ async function createServices (fastify: FastifyInstance, settings: Settings): Pr
     watch,
     endings: createEndings(watch, durability, emit),
     isTrusted: settings.isTrusted,
+    dpop: createDpop(ring, store.now),
     emit,
     log
   }
@@ -126,8 +128,9 @@ function decorate (fastify: FastifyInstance, services: Services): void {
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
     try {
       renewals.drop(this.request)
-      const { registration, ...issued } = await login(claims, options, this.request)
+      const { registration, nonce, ...issued } = await login(claims, options, this.request)
       if (registration !== undefined) this.header('secure-session-registration', registration)
+      if (nonce !== undefined) this.header('dpop-nonce', nonce)
       return writeTokens(services, this, issued)
     } catch (error) {
       carryHeaders(this.raw, error as Refusal)
@@ -138,7 +141,10 @@ function decorate (fastify: FastifyInstance, services: Services): void {
     const credentials = readCredentials(this.request)
     if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
     renewals.drop(this.request)
-    const confirmed = await logout(credentials, this.request, options)
+    const confirmed = await logout(credentials, this.request, options).catch((error: Refusal) => {
+      carryHeaders(this.raw, error)
+      throw error
+    })
     if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed
   })

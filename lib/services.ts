@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { DeviceBinding } from './binding/dbsc/binding'
+import type { Dpop } from './binding/dpop/dpop'
 import type { Emit } from './events'
 import type { Cookie } from './http/cookies'
 import type { ReadCredentials } from './http/credentials'
@@ -26,6 +27,8 @@ export interface Services {
   readonly isTrusted: IsTrusted
   /** `undefined`: no login is bound by DBSC. */
   readonly deviceBinding: DeviceBinding | undefined
+  /** There whatever the options say now: bound sessions stay bound. */
+  readonly dpop: Dpop
   readonly emit: Emit
   readonly log: FastifyBaseLogger
 }

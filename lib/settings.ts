@@ -24,6 +24,7 @@ export interface Settings {
     issuer: string | undefined
     audience: string | string[] | undefined
     clientId: string | undefined
+    bound: boolean
   }
   refreshToken: {
     idleLifetime: number
@@ -95,7 +96,8 @@ const read = object({
     issuer: value(isString, 'a non-empty string', undefined),
     audience: value(isAudience, 'a non-empty string, or an array of them', undefined),
     clientId: value(isString, 'a non-empty string', undefined),
-    cookie: readAccessCookie
+    cookie: readAccessCookie,
+    bound: value(isBoolean, 'true or false', false)
   }),
   refreshToken: object({
     idleLifetime: duration(undefined),
@@ -165,6 +167,9 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
     routes: checkRoutes(routes, { ring: secret, issuer: access.issuer, path })
   }
   checkBindings(others.bindings, { ...settings, transports: others.transports })
+  if (access.bound && !others.bindings.includes('dpop')) {
+    deny('accessToken.bound', 'true', "nothing but false without 'dpop' in refreshToken.bindings")
+  }
   return {
     ...rest,
     ...settings,

@@ -1,8 +1,11 @@
 import type { FastifyJWT } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { challengeByDpop } from '../binding/dpop/refusal'
 import { NotRegisteredError, refuse, type Refusal } from '../errors'
-import { carryHeaders, reauthenticationRequired, revokedSession, unboundSession } from '../http/challenge'
-import { isBearer, readBearer } from '../http/credentials'
+import {
+  carryHeaders, reauthenticationRequired, revokedSession, unboundSession
+} from '../http/challenge'
+import { isBearer, isDpop, readBearer, readToken } from '../http/credentials'
 import type { Duration } from '../options/duration'
 import { duration, isBoolean, object, value } from '../options/schema'
 import { userTagOf } from '../session/content'
@@ -22,7 +25,10 @@ export interface AuthenticateOptions {
   bound?: boolean
 }
 
-/** What `request.user` is, as the application types it by augmenting @fastify/jwt: the request's own object. */
+/**
+ * What `request.user` is, as the application types it by augmenting @fastify/jwt: the request's own
+ * object.
+ */
 export type User = FastifyJWT extends { user: infer T }
   ? T
   : FastifyJWT extends { payload: infer T } ? T & AccessClaims : AccessClaims
@@ -53,7 +59,8 @@ type Kept = Partial<FastifyRequest> & { [replyOf]?: FastifyReply }
 
 /** Creates what `fastify.authenticate` and `request.authenticate` do. */
 export function createAuthenticate (services: Services, renewals: Renewals) {
-  const { accessCookie, store, watch } = services
+  const { accessCookie, settings, store, watch } = services
+  const { bound } = settings.accessToken
   const verifyLiving = createVerifyLiving(services)
 
   const byCookie = accessCookie && createAuthenticateByCookie(services, accessCookie, renewals)
@@ -61,9 +68,19 @@ export function createAuthenticate (services: Services, renewals: Renewals) {
   // Returns a promise only if the store must be asked.
   function verify (request: Authenticable, reply: unknown): AccessClaims | Promise<AccessClaims> {
     const { authorization } = request.headers
+    if (bound && isDpop(authorization)) {
+      return verifyLiving(readToken(authorization), request as FastifyRequest)
+    }
     // A Bearer token, good or bad, comes before any cookie: it is what the client means.
-    if (byCookie === undefined || isBearer(authorization)) return verifyLiving(readBearer(authorization))
+    if (byCookie === undefined || isBearer(authorization)) {
+      return verifyLiving(readBearer(authorization))
+    }
     return byCookie(request as FastifyRequest, answerOf(request, reply), !isOwnRoute(request))
+  }
+
+  function refuseHere (request: Authenticable, error: Refusal, reply: unknown) {
+    const isByDpop = isDpop(request.headers.authorization) || error.code === 'ACCESS_TOKEN_MISSING'
+    return refuseRequest(request, bound && isByDpop ? challengeByDpop(error) : error, reply)
   }
 
   function admit (request: Authenticable, claims: AccessClaims): void {
@@ -71,9 +88,11 @@ export function createAuthenticate (services: Services, renewals: Renewals) {
     request.sid = claims.sid
   }
 
-  function authenticate (request: Authenticable, reply?: unknown, done?: (error?: Error) => void): unknown {
+  function authenticate (
+    request: Authenticable, reply?: unknown, done?: (error?: Error) => void
+  ): unknown {
     if (done === undefined) return authenticateRequest(request, undefined, reply).then(() => {})
-    const fail = (error: unknown): void => done(refuseRequest(request, error as Refusal, reply))
+    const fail = (error: unknown): void => done(refuseHere(request, error as Refusal, reply))
     try {
       const claims = verify(request, reply)
       if (claims instanceof Promise) {
@@ -97,15 +116,19 @@ export function createAuthenticate (services: Services, renewals: Renewals) {
       admit(request, claims)
       return claims
     } catch (error) {
-      const refused = refuseRequest(request, error as Refusal, reply)
+      const refused = refuseHere(request, error as Refusal, reply)
       if (refused === undefined) return null
       throw refused
     }
   }
 
-  async function demand (claims: AccessClaims, { live, maxAge, bound }: ReturnType<typeof readOptions>): Promise<void> {
+  async function demand (
+    claims: AccessClaims, { live, maxAge, bound }: ReturnType<typeof readOptions>
+  ): Promise<void> {
     if (bound && claims.bound !== true) throw unboundSession()
-    if (maxAge !== undefined && store.now() - claims.auth_time * 1000 > maxAge) throw reauthenticationRequired(maxAge)
+    if (maxAge !== undefined && store.now() - claims.auth_time * 1000 > maxAge) {
+      throw reauthenticationRequired(maxAge)
+    }
     if (live && await store.find(userTagOf(claims.sub), claims.sid) === undefined) {
       watch.ended(claims.sid)
       throw revokedSession('its session is over')
@@ -124,7 +147,8 @@ function answerOf (request: Kept, given: unknown): Answer | undefined {
   return reply?.raw === undefined ? undefined : reply as Answer
 }
 
-// Returns the error to answer with: none on the plugin's own routes, which are guarded by what they are.
+// Returns the error to answer with: none on the plugin's own routes, which are guarded by what they
+// are.
 function refuseRequest (request: Kept, error: Refusal, given: unknown): Refusal | undefined {
   if (isOwnRoute(request)) return undefined
   request.log?.info({ code: error.code, reason: error.reason }, 'not authenticated')
@@ -134,8 +158,8 @@ function refuseRequest (request: Kept, error: Refusal, given: unknown): Refusal 
 }
 
 /**
- * A hook for `onRequest` or `preHandler` that is there before any registration: when a request comes, it looks up the plugin
- * in the scope of the route. It fails closed.
+ * A hook for `onRequest` or `preHandler` that is there before any registration: when a request
+ * comes, it looks up the plugin in the scope of the route. It fails closed.
  * @throws NOT_REGISTERED if there is none
  */
 export const authenticate: AuthenticateHook = function (
@@ -143,7 +167,9 @@ export const authenticate: AuthenticateHook = function (
 ): Promise<void> {
   const { server } = request as FastifyRequest
   const guard = (server as unknown as { [guardOf]?: AuthenticateHook } | undefined)?.[guardOf]
-  if (guard !== undefined) return guard(request, reply, done as () => void) as unknown as Promise<void>
+  if (guard !== undefined) {
+    return guard(request, reply, done as () => void) as unknown as Promise<void>
+  }
   const error = refuse(NotRegisteredError, 'no registration in the scope of this route')
   if (done === undefined) return Promise.reject(error)
   done(error)

@@ -9,6 +9,8 @@ import type { Lineage } from '../tokens/refresh-token'
 export interface Issued {
   readonly sid: string
   readonly accessToken: string
+  /** How the access token is presented. @see RFC 6749 §7.1, RFC 9449 §5 */
+  readonly tokenType: 'Bearer' | 'DPoP'
   /** Of the access token, in seconds. */
   readonly expiresIn: number
   readonly refreshToken: string
@@ -17,19 +19,26 @@ export interface Issued {
   readonly keptFor: number | undefined
 }
 
-/** Issues both tokens of a session: an access token for now, and the refresh token that the store says is next. */
+/**
+ * Issues both tokens of a session: an access token for now, and the refresh token that the store
+ * says is next.
+ */
 export function issue (
-  { accessTokens, refreshTokens, store }: Services,
+  { accessTokens, refreshTokens, settings, store }: Services,
   record: SessionRecord,
   content: Content,
   lineage: Lineage,
   next: HandedOut
 ): Issued {
   const now = store.now()
-  const { token, expiresIn } = accessTokens.sign(record, subjectOf(content, record.boundTo), now)
+  const subject = subjectOf(content, record.boundTo)
+  const jkt = settings.accessToken.bound ? lineage.jkt : undefined
+  const { token, expiresIn } =
+    accessTokens.sign(record, jkt === undefined ? subject : { ...subject, jkt }, now)
   return {
     sid: record.sid,
     accessToken: token,
+    tokenType: jkt === undefined ? 'Bearer' : 'DPoP',
     expiresIn,
     refreshToken: refreshTokens.sign(lineage, record, next),
     transport: lineage.transport,

@@ -28,7 +28,15 @@ export interface LoginOptions {
   absoluteLifetime?: Duration
   /** Plain JSON of at most 1 KiB that stays in the store, for `Session.data`. @default none */
   data?: unknown
-  /** Ends the session whose refresh cookie the request brings and this login's cookie overwrites. @default true */
+  /**
+   * `true`: the login is refused if it brings no DPoP proof; needs `'dpop'` in
+   * `refreshToken.bindings`. @default false: without a proof the session is unbound
+   */
+  bound?: boolean
+  /**
+   * Ends the session whose refresh cookie the request brings and this login's cookie overwrites.
+   * @default true
+   */
   replace?: boolean
 }
 
@@ -45,29 +53,40 @@ interface Checked {
   idleLifetime: number | undefined
   absoluteLifetime: number | undefined
   replace: boolean
+  bound: boolean
 }
 
 /** What a login issues. */
 export interface LoggedIn extends Issued {
   /** `Secure-Session-Registration`: the offer to bind the session; `undefined`: none. */
   readonly registration: string | undefined
+  /** `DPoP-Nonce`, for the first refresh by body of a bound session; `undefined`: none. */
+  readonly nonce: string | undefined
 }
 
 /** Creates what `reply.login` and `fastify.sessions.open` do. */
 export function createLogin (services: Services) {
-  const { settings, refreshTokens, store, endings, emit } = services
+  const { settings, dpop, refreshTokens, store, endings, emit } = services
 
-  /** Opens a session for `claims.sub`. @throws INVALID_LOGIN, CROSS_ORIGIN_REQUEST, STORE_UNAVAILABLE */
-  return async function login (claims: unknown, options: unknown = {}, request?: FastifyRequest): Promise<LoggedIn> {
-    const { content, replace, ...lifetimes } = check(services, claims, options)
+  /**
+   * Opens a session for `claims.sub`.
+   * @throws INVALID_LOGIN, CROSS_ORIGIN_REQUEST, DPOP_*, STORE_UNAVAILABLE
+   */
+  return async function login (
+    claims: unknown, options: unknown = {}, request?: FastifyRequest
+  ): Promise<LoggedIn> {
+    const { content, replace, bound, ...lifetimes } = check(services, claims, options)
     // A plain form of a foreign page could log its visitor in as somebody else.
     if (isInCookies(services, content) && request !== undefined && isUnsafe(request)) {
       checkOrigin(request, services.isTrusted)
     }
+    const jkt = findKey(services, bound, request)
+    content.dpop = jkt !== undefined
     checkSize(services, content, invalid)
     const key = createSessionKey()
     const userTag = userTagOf(content.sub)
-    const old = replace && content.transport === 'cookie' ? findOverwritten(services, request) : undefined
+    const { transport } = content
+    const old = replace && transport === 'cookie' ? findOverwritten(services, request) : undefined
     const { idleLifetime = settings.refreshToken.idleLifetime } = lifetimes
     const { session, ended } = await store.create(userTag, {
       sid: sidOf(key),
@@ -83,20 +102,49 @@ export function createLogin (services: Services) {
       ({ event: record.sid === old?.sid ? 'logout' : 'revoke', userTag, sid: record.sid, record }))
     if (old !== undefined && old.userTag !== userTag) over.push(...await endOther(services, old))
     await endings.conclude(over)
-    const lineage = { key, userTag, transport: content.transport, idleLifetime: lifetimes.idleLifetime, jkt: undefined }
+    const lineage = { key, userTag, transport, idleLifetime: lifetimes.idleLifetime, jkt }
     const issued = issue(services, session, content, lineage, { generation: 1, at: 0 })
-    return { ...issued, registration: request && offerBinding(services, issued, content) }
+    return {
+      ...issued,
+      registration: request && offerBinding(services, issued, content),
+      nonce: jkt !== undefined && transport === 'body' ? dpop.nonce() : undefined
+    }
   }
 }
 
+/**
+ * Returns the thumbprint of the DPoP key that a login proves; `undefined`: it brings no proof.
+ * @throws DPOP_PROOF_INVALID, DPOP_NONCE_REQUIRED; if it must be bound, DPOP_PROOF_MISSING
+ * @see RFC 9449 §5
+ */
+function findKey (
+  { dpop, settings }: Services, bound: boolean, request: FastifyRequest | undefined
+): string | undefined {
+  if (!settings.refreshToken.bindings.includes('dpop')) {
+    if (bound) throw invalid("bound is true; that needs 'dpop' in refreshToken.bindings")
+    return undefined
+  }
+  if (request === undefined) {
+    if (bound) throw invalid('bound is true, and no request could bring a proof')
+    return undefined
+  }
+  if (request.headers.dpop === undefined && !bound) return undefined
+  return dpop.read(request).jkt
+}
+
 // A session that is bound by DPoP is bound already.
-function offerBinding ({ deviceBinding, store }: Services, { sid }: Issued, { transport, dpop }: Content) {
+function offerBinding (
+  { deviceBinding, store }: Services, { sid }: Issued, { transport, dpop }: Content
+): string | undefined {
   if (transport !== 'cookie' || dpop) return undefined
   return deviceBinding?.protocol.offer(sid, store.now())
 }
 
-// The session of another user, which this login's cookie overwrites. The login stands, whatever becomes of it.
-async function endOther ({ store, log }: Services, { userTag, sid }: RefreshToken): Promise<Ending[]> {
+// The session of another user, which this login's cookie overwrites. The login stands, whatever
+// becomes of it.
+async function endOther (
+  { store, log }: Services, { userTag, sid }: RefreshToken
+): Promise<Ending[]> {
   const record = await store.end(userTag, sid).catch((error: Refusal) => {
     log.warn({ sid, reason: error.reason }, 'a session that a login overwrites could not be ended')
     return undefined
@@ -104,13 +152,16 @@ async function endOther ({ store, log }: Services, { userTag, sid }: RefreshToke
   return record === undefined ? [] : [{ event: 'logout', userTag, sid, record }]
 }
 
-function findOverwritten (services: Services, request: FastifyRequest | undefined): RefreshToken | undefined {
+function findOverwritten (
+  services: Services, request: FastifyRequest | undefined
+): RefreshToken | undefined {
   const texts = request === undefined ? [] : services.refreshCookie.read(request.headers.cookie)
   const tokens = texts.flatMap((text) => services.refreshTokens.verify(text) ?? [])
   return tokens.filter(({ transport }) => transport === 'cookie').sort((a, b) => b.exp - a.exp)[0]
 }
 
-const names = 'transport, device, remember, idleLifetime, absoluteLifetime, data and replace'
+const names =
+  'transport, device, remember, idleLifetime, absoluteLifetime, data, bound and replace'
 
 function check ({ settings }: Services, givenClaims: unknown, options: unknown): Checked {
   const { idleLifetime, absoluteLifetime, transports } = settings.refreshToken
@@ -119,15 +170,18 @@ function check ({ settings }: Services, givenClaims: unknown, options: unknown):
     throw invalid(`claims.sub is ${describe(sub)}; it must be a non-empty string`)
   }
   if (!isObject(options)) throw invalid(`options are ${describe(options)}; they must be an object`)
-  const { transport = transports[0], device, remember = true, data, replace = true, ...others } = options
+  const { transport = transports[0], device, data, ...flags } = options
+  const { remember = true, bound = false, replace = true, ...others } = flags
   const { idleLifetime: idle, absoluteLifetime: absolute, ...unknown } = others
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw invalid(`the option ${name} is unknown; there are ${names}`)
   if (!transports.includes(transport as Transport)) {
-    throw invalid(`the transport ${describe(transport)} is not on; refreshToken.transports is ${describe(transports)}`)
+    throw invalid(`the transport ${describe(transport)} is not on; ` +
+      `refreshToken.transports is ${describe(transports)}`)
   }
-  for (const [name, given] of Object.entries({ remember, replace })) {
-    if (typeof given !== 'boolean') throw invalid(`${name} is ${describe(given)}; it must be true or false`)
+  for (const [name, given] of Object.entries({ remember, bound, replace })) {
+    if (typeof given === 'boolean') continue
+    throw invalid(`${name} is ${describe(given)}; it must be true or false`)
   }
   if (device !== undefined && device !== null && typeof device !== 'string') {
     throw invalid(`device is ${describe(device)}; it must be a string`)
@@ -145,7 +199,8 @@ function check ({ settings }: Services, givenClaims: unknown, options: unknown):
     content,
     idleLifetime: checkLifetime('idleLifetime', idle, idleLifetime),
     absoluteLifetime: checkLifetime('absoluteLifetime', absolute, absoluteLifetime),
-    replace: replace as boolean
+    replace: replace as boolean,
+    bound: bound as boolean
   }
 }
 
@@ -153,7 +208,8 @@ function checkLifetime (name: string, given: unknown, most: number): number | un
   if (given === undefined) return undefined
   const ms = toMilliseconds(given)
   if (ms !== undefined && ms >= 1000 && ms <= most) return ms
-  throw invalid(`${name} is ${describe(given)}; it must be a duration from one second to the plugin's ${most / 1000} s`)
+  throw invalid(`${name} is ${describe(given)}; ` +
+    `it must be a duration from one second to the plugin's ${most / 1000} s`)
 }
 
 /** Checks what an application puts aside with a session. @throws what `complain` creates */
@@ -161,7 +217,9 @@ export function checkData (data: unknown, complain: Complain): unknown {
   if (data === undefined) return undefined
   if (!isJson(data)) throw complain('data must be plain JSON')
   const bytes = Buffer.byteLength(JSON.stringify(data))
-  if (bytes > longestData) throw complain(`data has ${bytes} bytes as JSON; ${longestData} are the most`)
+  if (bytes > longestData) {
+    throw complain(`data has ${bytes} bytes as JSON; ${longestData} are the most`)
+  }
   return data
 }
 
@@ -169,7 +227,10 @@ export function checkData (data: unknown, complain: Complain): unknown {
 const isInCookies = ({ settings }: Services, { transport }: Content): boolean =>
   settings.accessCookie !== undefined && transport === 'cookie'
 
-/** Refuses claims whose access token no server would accept in a header, or no browser in a cookie. @throws what `complain` creates */
+/**
+ * Refuses claims whose access token no server would accept in a header, or no browser in a cookie.
+ * @throws what `complain` creates
+ */
 export function checkSize (services: Services, content: Content, complain: Complain): void {
   const { accessTokens, settings } = services
   const name = isInCookies(services, content) ? settings.accessCookie?.name : undefined

@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify'
+import { challengeByDpop, unprovenToken } from '../binding/dpop/refusal'
 import { RefreshTokenMissingError, refuse, type Refusal } from '../errors'
 import { revokedSession } from '../http/challenge'
-import type { Credentials } from '../http/credentials'
+import { isDpop, type Credentials } from '../http/credentials'
 import { userTagOf } from '../session/content'
 import type { Ending } from '../session/endings'
 import type { Services } from '../services'
@@ -31,7 +32,7 @@ export function createLogoutAll (services: Services) {
       throw byRefresh
     }
     const over = Array.isArray(byRefresh) ? byRefresh : []
-    const byAccess = await endAllByAccessToken(credentials, over)
+    const byAccess = await endAllByAccessToken(credentials, request, over)
     if (Array.isArray(byAccess)) return [...over, ...byAccess]
     if (Array.isArray(byRefresh)) return over
     const { accessToken, accessCookies, refreshTokens } = credentials
@@ -45,11 +46,15 @@ export function createLogoutAll (services: Services) {
     let refusal: Refusal = refuse(RefreshTokenMissingError, 'no refresh token')
     try {
       if (settings.refreshToken.paired && credentials.accessToken !== undefined) {
-        await verifyLiving(credentials.accessToken)
+        await verifyLiving(credentials.accessToken, proverOf(request))
       }
       for (const token of findCandidates(services, credentials, request)) {
         const { userTag, sid } = token
-        const witness = presentationOf(services, token, credentials)
+        const witness = presentationOf(services, token, credentials, request)
+        if (witness instanceof Error) {
+          refusal = witness.code === 'DPOP_PROOF_MISSING' ? unproven() : witness
+          continue
+        }
         const outcome = await store.endAll(userTag, { witness })
         if (outcome.outcome === 'done') {
           return toEndings(outcome.ended, userTag, sid)
@@ -70,17 +75,19 @@ export function createLogoutAll (services: Services) {
   }
 
   async function endAllByAccessToken (
-    credentials: Credentials, over: Ending[]
+    credentials: Credentials, request: FastifyRequest, over: Ending[]
   ): Promise<Ending[] | Refusal> {
+    const prover = proverOf(request)
     try {
       const [newest] = namedByAccessToken(accessTokens, credentials)
-      const { sub, sid } = await verifyLiving(newest?.text ?? '')
+      const { sub, sid } = await verifyLiving(newest?.text ?? '', prover)
       const userTag = userTagOf(sub)
       if (over.some((ending) => ending.userTag === userTag)) return []
       return await endAllOf(userTag, sid, sid)
     } catch (error) {
-      if ((error as Refusal).statusCode !== 401) throw error
-      return error as Refusal
+      const refusal = error as Refusal
+      if (refusal.statusCode !== 401) throw error
+      return prover === undefined ? refusal : challengeByDpop(refusal)
     }
   }
 
@@ -91,6 +98,14 @@ export function createLogoutAll (services: Services) {
     return toEndings(outcome.ended, userTag, own)
   }
 }
+
+// It is no refresh: a client need not come again with a proof.
+const unproven = (): Refusal =>
+  unprovenToken('its session is bound, and ends those of its user by a proof only')
+
+// A request that presents its access token as DPoP must prove the token's key.
+const proverOf = (request: FastifyRequest): FastifyRequest | undefined =>
+  isDpop(request.headers.authorization) ? request : undefined
 
 // The session that asks logs out, and revokes the others. One that had ended before is confirmed
 // all the same.

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenMissingError, refuse } from '../errors'
+import {
+  RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenMissingError, refuse
+} from '../errors'
 import { invalidAccessToken } from '../http/challenge'
-import { readBearer, type Credentials } from '../http/credentials'
+import { readBearer, readToken, type Credentials } from '../http/credentials'
 import { checkOrigin } from '../http/cross-origin'
 import type { Services } from '../services'
 import type { RefreshToken } from '../tokens/refresh-token'
@@ -17,8 +19,9 @@ interface Sent {
 }
 
 /**
- * Finds the refresh tokens that a request may be answered by: one for each session that an authentic and living token names,
- * at most four. The session that the access token names comes first, then the one with the most life left.
+ * Finds the refresh tokens that a request may be answered by: one for each session that an
+ * authentic and living token names, at most four. The session that the access token names comes
+ * first, then the one with the most life left.
  * @param fromAnywhere the page that asks may be foreign, or has been judged before
  * @throws what none at all is refused for, before the store is asked
  */
@@ -32,18 +35,26 @@ export function findCandidates (
   const candidates = newestOfEach(living)
     .sort((a, b) => Number(b.sid === named) - Number(a.sid === named) || b.exp - a.exp)
   if (!settings.refreshToken.paired) return candidates.slice(0, most)
-  readBearer(request.headers.authorization)
+  const { authorization } = request.headers
+  if (settings.accessToken.bound) readToken(authorization)
+  else readBearer(authorization)
   const paired = candidates.filter(({ sid }) => sid === named)
   if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
   return paired
 }
 
-/** Returns the refresh tokens of a request that have not expired. @throws REFRESH_TOKEN_* if there is none */
+/**
+ * Returns the refresh tokens of a request that have not expired.
+ * @throws REFRESH_TOKEN_* if there is none
+ */
 export function findLiving (services: Services, credentials: Credentials): RefreshToken[] {
-  if (credentials.refreshTokens.length === 0) throw refuse(RefreshTokenMissingError, 'no refresh token')
+  if (credentials.refreshTokens.length === 0) {
+    throw refuse(RefreshTokenMissingError, 'no refresh token')
+  }
   const authentic = findAuthentic(services, credentials)
   if (authentic.length === 0) {
-    throw refuse(RefreshTokenInvalidError, 'not a refresh token of this ring, or not of this transport')
+    const reason = 'not a refresh token of this ring, or not of this transport'
+    throw refuse(RefreshTokenInvalidError, reason)
   }
   // exp is in the store's time: while that is not known, the store is asked.
   const time = services.store.knownTime() ?? 0
@@ -53,11 +64,16 @@ export function findLiving (services: Services, credentials: Credentials): Refre
 }
 
 /** Returns the authentic refresh tokens of a request, expired or not. */
-export function findAuthentic ({ refreshTokens }: Services, { refreshTokens: texts, transport }: Credentials): RefreshToken[] {
-  return texts.flatMap((text) => refreshTokens.verify(text) ?? []).filter((token) => token.transport === transport)
+export function findAuthentic (
+  { refreshTokens }: Services, { refreshTokens: texts, transport }: Credentials
+): RefreshToken[] {
+  return texts.flatMap((text) => refreshTokens.verify(text) ?? [])
+    .filter((token) => token.transport === transport)
 }
 
-/** Returns of each session the token of the highest generation, of two such the one handed out last. */
+/**
+ * Returns of each session the token of the highest generation, of two such the one handed out last.
+ */
 export function newestOfEach (tokens: readonly RefreshToken[]): RefreshToken[] {
   const newest = new Map<string, RefreshToken>()
   for (const token of [...tokens].sort((a, b) => a.generation - b.generation)) {

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { ProofStatus } from '../binding/dpop/refusal'
 import { StoreUnavailableError, type AuthError, type Refusal } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { readContent } from '../session/content'
@@ -21,27 +22,32 @@ export interface Refreshed extends Issued {
   readonly rotated: boolean
 }
 
-/** Creates what a refresh does: `POST {prefix}/refresh`, by whichever way. @see RFC 6749 §6, RFC 9700 §4.14.2 */
+/**
+ * Creates what a refresh does: `POST {prefix}/refresh`, by whichever way.
+ * @see RFC 6749 §6, RFC 9700 §4.14.2
+ */
 export function createRefresh (services: Services) {
   const { settings, refreshTokens, store, watch, emit } = services
+  const { idleLifetime, spentOn } = settings.refreshToken
   const renewClaims = createRenewClaims(services)
 
   /**
    * Refreshes the first session that a token of the request is good for.
-   * @param fromAnywhere the origin of the page that asks is not judged
+   * @param atGuard the origin of the page that asks is judged, and a lacking proof is a 401
    * @throws what none at all is refused for
    */
   return async function refresh (
-    credentials: Credentials, request: FastifyRequest, fromAnywhere = false
+    credentials: Credentials, request: FastifyRequest, atGuard = false
   ): Promise<Refreshed> {
     let refusal: Refusal | undefined
     let accident: AuthError | undefined
-    for (const token of findCandidates(services, credentials, request, fromAnywhere)) {
+    for (const token of findCandidates(services, credentials, request, atGuard)) {
       try {
-        const outcome = await present(token, credentials, request)
+        const outcome = await present(token, credentials, request, atGuard ? 401 : 400)
         if (!(outcome instanceof Error)) return accept(outcome, token)
-        // Another session's cookie, left over from an earlier login or planted, must not lock the living one out.
-        refusal ??= outcome
+        // Another session's cookie, left over from an earlier login or planted, must not lock the
+        // living one out: what the client overcomes by another proof is said before an end.
+        if (refusal === undefined || isOvercome(outcome)) refusal = outcome
       } catch (error) {
         if (error instanceof StoreUnavailableError) throw error
         accident ??= error as AuthError
@@ -52,29 +58,34 @@ export function createRefresh (services: Services) {
 
   // What the token is refused for is returned; only accidents are thrown.
   async function present (
-    token: RefreshToken, credentials: Credentials, request: FastifyRequest
+    token: RefreshToken, credentials: Credentials, request: FastifyRequest, status: ProofStatus
   ): Promise<Accepted | Refusal> {
     // A cookie that outlives its session would ask the store with every request.
     if (watch.isKnownToHaveEnded(token.sid)) return refuseUnknown(services, token)
-    const presentation = presentationOf(services, token, credentials)
-    const content = settings.claims === undefined ? undefined : await renewClaims(token, presentation, credentials, request)
+    const presentation = presentationOf(services, token, credentials, request, status)
+    if (presentation instanceof Error) return presentation
+    const content = settings.claims === undefined
+      ? undefined
+      : await renewClaims(token, presentation, credentials, request)
     if (content instanceof Error) return content
     const outcome = await store.rotate(token.userTag, {
       ...presentation,
       signer: refreshTokens.signer,
       content,
-      idleLifetime: Math.min(token.idleLifetime ?? Infinity, settings.refreshToken.idleLifetime)
+      idleLifetime: Math.min(token.idleLifetime ?? Infinity, idleLifetime)
     })
     if (outcome.outcome === 'unknown') {
       watch.ended(token.sid)
       return refuseUnknown(services, token)
     }
     if (!isOfUser(outcome.session, token)) {
-      request.log.warn({ sid: token.sid }, 'a session in the store is of another user than its refresh token')
+      request.log.warn({ sid: token.sid },
+        'a session in the store is of another user than its refresh token')
       return refuseUnknown(services, token)
     }
     if (outcome.outcome === 'unproven') return refuseUnproven(services, outcome, credentials)
-    return outcome.outcome === 'reused' ? await concludeReuse(services, outcome, token, request) : outcome
+    if (outcome.outcome === 'reused') return await concludeReuse(services, outcome, token, request)
+    return outcome
   }
 
   function accept (accepted: Accepted, token: RefreshToken): Refreshed {
@@ -84,10 +95,12 @@ export function createRefresh (services: Services) {
       emit('repeat', { ...event, distance, streak })
     } else {
       // With 'use', the token that is next is one ahead of the session.
-      if (distance > (settings.refreshToken.spentOn === 'use' ? 1 : 0)) emit('heal', { ...event, distance })
+      if (distance > (spentOn === 'use' ? 1 : 0)) emit('heal', { ...event, distance })
       emit('refresh', event)
     }
     const issued = issue(services, session, readContent(session), token, next)
     return { ...issued, rotated: outcome === 'rotated' }
   }
 }
+
+const isOvercome = ({ code }: Refusal): boolean => code.startsWith('DPOP_')

@@ -9,9 +9,12 @@ export interface Credentials {
   /** How the refresh tokens came; with none at all, how they would have come. */
   readonly transport: Transport
   readonly refreshTokens: readonly string[]
-  /** The token of `Authorization: Bearer`; `undefined`: none, or a malformed header. */
+  /** The token of `Authorization`, `Bearer` or `DPoP`; `undefined`: none, or malformed. */
   readonly accessToken: string | undefined
-  /** The values of the access token's cookie; none without cookie mode, or beside a refresh token in the body. */
+  /**
+   * The values of the access token's cookie; none without cookie mode, or beside a refresh token in
+   * the body.
+   */
   readonly accessCookies: readonly string[]
   /** The proofs of a device's key, in cookies. */
   readonly proofs: readonly string[]
@@ -31,15 +34,21 @@ interface Sent {
 /** Reads the credentials of a request: once, for whoever needs them. */
 export type ReadCredentials = (request: Sent) => Credentials
 
-/** Creates the reader for the transports that are on: a token in the body comes before those in cookies. */
+/**
+ * Creates the reader for the transports that are on: a token in the body comes before those in
+ * cookies.
+ */
 export function createReadCredentials (
-  transports: readonly Transport[], refreshCookie: Cookie, accessCookie?: Cookie, proofCookie?: Cookie
+  transports: readonly Transport[],
+  refreshCookie: Cookie,
+  accessCookie?: Cookie,
+  proofCookie?: Cookie
 ): ReadCredentials {
   const byBody = transports.includes('body')
   const byCookie = transports.includes('cookie')
   return ({ headers, body, url }) => {
     const others = {
-      accessToken: findBearer(headers.authorization),
+      accessToken: findToken(headers.authorization),
       proofs: proofCookie?.read(headers.cookie) ?? [],
       isProofSkipped: headers['secure-session-skipped'] !== undefined,
       isSecondTry: url !== undefined && isSecondTry.test(url)
@@ -59,21 +68,41 @@ export function createReadCredentials (
 
 const isSecondTry = /[?&]proof(?:[=&]|$)/
 const bearer = /^bearer(?:[ \t]|$)/i
+const dpop = /^dpop(?:[ \t]|$)/i
 
 /** Returns whether an Authorization header is of the scheme Bearer, malformed or not. */
 export const isBearer = (header: string | undefined): header is string =>
   header !== undefined && bearer.test(header)
 
-/** Returns the token of an Authorization header. @throws ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID @see RFC 6750 §2.1 */
+/** Returns whether an Authorization header is of the scheme DPoP, malformed or not. */
+export const isDpop = (header: string | undefined): header is string =>
+  header !== undefined && dpop.test(header)
+
+/**
+ * Returns the token of an `Authorization: Bearer` header.
+ * @throws ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID
+ * @see RFC 6750 §2.1
+ */
 export function readBearer (header: string | undefined): string {
   if (!isBearer(header)) throw missingAccessToken('no Bearer token')
-  const token = findBearer(header)
+  return readToken(header)
+}
+
+/**
+ * Returns the token of an Authorization header of either scheme.
+ * @throws ACCESS_TOKEN_MISSING, ACCESS_TOKEN_INVALID
+ */
+export function readToken (header: string | undefined): string {
+  if (!isBearer(header) && !isDpop(header)) throw missingAccessToken('no Bearer or DPoP token')
+  const token = findToken(header)
   if (token === undefined) throw invalidAccessToken('a malformed Authorization header')
   return token
 }
 
-function findBearer (header: string | undefined): string | undefined {
-  if (!isBearer(header)) return undefined
-  const token = header.slice('bearer'.length).trim()
+function findToken (header: string | undefined): string | undefined {
+  if (header === undefined) return undefined
+  const scheme = isBearer(header) ? 'Bearer' : isDpop(header) ? 'DPoP' : undefined
+  if (scheme === undefined) return undefined
+  const token = header.slice(scheme.length).trim()
   return token === '' || token.includes(' ') || token.includes('\t') ? undefined : token
 }

@@ -52,6 +52,12 @@ export interface AccessTokenOptions {
    * @default false; with `true` HttpOnly, Secure, SameSite=Lax, Path = the registration's scope
    */
   cookie?: boolean | CookieOptions
+  /**
+   * The access tokens of sessions bound by DPoP are bound as well: `cnf.jkt`, and
+   * `Authorization: DPoP` with a proof. Needs `'dpop'` in `refreshToken.bindings`.
+   * @default false @see RFC 9449 §6, §7
+   */
+  bound?: boolean
 }
 
 /** Of refresh tokens, and of the sessions that live by them. */

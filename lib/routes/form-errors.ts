@@ -55,8 +55,11 @@ function answerForm (
   reply.type('application/json; charset=utf-8')
   const verdict = verdicts.get(error.constructor)
   if (verdict !== undefined) {
-    // A challenge belongs to a 401; some clients look at nothing else where there is one.
-    reply.removeHeader('www-authenticate')
+    // A challenge belongs to a 401; some clients look at nothing else where there is one. That of a
+    // proof says what the body says, and clients look for it in either.
+    if (!verdict.endsWith('dpop_proof') && verdict !== 'use_dpop_nonce') {
+      reply.removeHeader('www-authenticate')
+    }
     return reply.code(400).header('cache-control', 'no-store')
       .send(JSON.stringify({ error: verdict, error_description: error.message }))
   }

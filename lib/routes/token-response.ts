@@ -7,7 +7,7 @@ import type { Services } from '../services'
 export interface TokenResponse {
   /** Not in cookie mode with the cookie transport: there it travels in a cookie. */
   access_token?: string
-  /** With `access_token`. */
+  /** With `access_token`: how it is presented. `'DPoP'` if it is bound. @see RFC 9449 §5 */
   token_type?: 'Bearer' | 'DPoP'
   /** How long the access token lives, in seconds. */
   expires_in: number
@@ -15,16 +15,22 @@ export interface TokenResponse {
   refresh_token?: string
 }
 
-/** Writes the cookies of the tokens that travel in one, and returns the body of the answer. @throws INVALID_CLAIMS */
-export function writeTokens (services: Services, reply: FastifyReply, issued: Issued): TokenResponse {
-  const { accessToken, expiresIn, refreshToken, transport } = issued
+/**
+ * Writes the cookies of the tokens that travel in one, and returns the body of the answer.
+ * @throws INVALID_CLAIMS
+ */
+export function writeTokens (
+  services: Services, reply: FastifyReply, issued: Issued
+): TokenResponse {
+  const { accessToken, tokenType, expiresIn, refreshToken, transport } = issued
   const inCookies = transport === 'cookie'
   if (inCookies) {
     for (const line of tokenCookies(services, issued)) reply.header('set-cookie', line)
   }
   reply.header('cache-control', 'no-store')
   if (inCookies && services.accessCookie !== undefined) return { expires_in: expiresIn }
-  const response: TokenResponse = { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn }
+  const response: TokenResponse =
+    { access_token: accessToken, token_type: tokenType, expires_in: expiresIn }
   return inCookies ? response : { ...response, refresh_token: refreshToken }
 }
 

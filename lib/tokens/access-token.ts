@@ -15,6 +15,8 @@ export interface AccessClaims extends Payload {
   auth_time: number
   /** `true` in bound sessions. */
   bound?: boolean
+  /** The thumbprint of the DPoP key that the token is bound to. @see RFC 9449 §6.1 */
+  cnf?: { jkt: string }
 }
 
 /** What a session's access token says, beside its times. */
@@ -23,14 +25,25 @@ export interface Subject {
   claims: Payload
   /** Whether the session is bound to a device. */
   bound: boolean
+  /** The thumbprint of the DPoP key that the token itself is bound to. @default none */
+  jkt?: string | undefined
 }
 
 export interface AccessTokens {
-  /** Signs the session's access token. `now` in ms since the epoch, `expiresIn` in seconds. @see RFC 9068 §2 */
+  /**
+   * Signs the session's access token. `now` in ms since the epoch, `expiresIn` in seconds.
+   * @see RFC 9068 §2
+   */
   sign: (record: Created, subject: Subject, now: number) => { token: string, expiresIn: number }
-  /** Returns how many characters the token of such a session has; if it is sure to have no more than `most`, an upper bound. */
+  /**
+   * Returns how many characters the token of such a session has; if it is sure to have no more than
+   * `most`, an upper bound.
+   */
   measure: (subject: Subject, most: number) => number
-  /** Returns the claims of an authentic token, expired or not: the caller's own copy. `undefined` for any other text. */
+  /**
+   * Returns the claims of an authentic token, expired or not: the caller's own copy. `undefined`
+   * for any other text.
+   */
   verify: (token: string) => AccessClaims | undefined
 }
 
@@ -43,9 +56,12 @@ interface Settings {
   clientId: string | undefined
 }
 
-/** The longest access token that claims may make, in characters: it must fit into a request's headers. */
+/**
+ * The longest access token that claims may make, in characters: it must fit into a request's
+ * headers.
+ */
 export const longestAccessToken = 8192
-/** What binding a session adds to its access tokens later, in characters. */
+/** What binding adds to the access tokens of a session, in characters. */
 const roomForBinding = 256
 
 const mostBytes = 32 * 1024 * 1024
@@ -53,17 +69,26 @@ const mostBytes = 32 * 1024 * 1024
 const overhead = 400
 
 /** Creates what signs and verifies access tokens. */
-export function createAccessTokens (signers: Ring<Signer>, { lifetime, clientId }: Settings): AccessTokens {
-  // A verdict rests on the whole token and on keys that do not change, so it holds for as long as the token lives.
-  const verified = new LRUCache<string, Verified>({ maxSize: mostBytes, sizeCalculation: ({ bytes }) => bytes })
-  const rfc9068 = (): Payload =>
-    clientId === undefined ? {} : { client_id: clientId, jti: randomBytes(16).toString('base64url') }
+export function createAccessTokens (
+  signers: Ring<Signer>, { lifetime, clientId }: Settings
+): AccessTokens {
+  // A verdict rests on the whole token and on keys that do not change, so it holds for as long as
+  // the token lives.
+  const verified = new LRUCache<string, Verified>({
+    maxSize: mostBytes, sizeCalculation: ({ bytes }) => bytes
+  })
+  const rfc9068 = (): Payload => clientId === undefined
+    ? {}
+    : { client_id: clientId, jti: randomBytes(16).toString('base64url') }
 
-  function sign ({ sid, createdAt, deadline }: Created, { sub, claims, bound }: Subject, now: number) {
+  function sign (
+    { sid, createdAt, deadline }: Created, { sub, claims, bound, jkt }: Subject, now: number
+  ) {
     const iat = Math.floor(now / 1000)
     const exp = Math.min(iat + Math.floor(lifetime / 1000), Math.floor(deadline / 1000))
     const own = { sub, sid, iat, exp, auth_time: Math.floor(createdAt / 1000), ...rfc9068() }
-    const token = signers[0].sign(bound ? { ...claims, ...own, bound } : { ...claims, ...own })
+    const binding = jkt === undefined ? { bound } : { bound, cnf: { jkt } }
+    const token = signers[0].sign(bound ? { ...claims, ...own, ...binding } : { ...claims, ...own })
     return { token, expiresIn: exp - iat }
   }
 
@@ -74,7 +99,8 @@ export function createAccessTokens (signers: Ring<Signer>, { lifetime, clientId 
   return {
     sign,
     measure: (subject, most) => {
-      // Three bytes become four characters; only near the limit is it worth a signature to know exactly.
+      // Three bytes become four characters; only near the limit is it worth a signature to know
+      // exactly.
       const bytes = Buffer.byteLength(JSON.stringify([subject.sub, subject.claims]))
       const atMost = bare + 4 * Math.ceil(bytes / 3)
       return atMost > most ? lengthOf(subject) : atMost
@@ -82,11 +108,14 @@ export function createAccessTokens (signers: Ring<Signer>, { lifetime, clientId 
     verify: (token) => {
       const known = verified.get(token)
       if (known !== undefined) return copy(known)
-      const claims = token.length > longestAccessToken + roomForBinding ? undefined : verify(signers, token)
+      if (token.length > longestAccessToken + roomForBinding) return undefined
+      const claims = verify(signers, token)
       if (claims === undefined) return undefined
-      // A member takes more in memory than in a token: an empty object has 2 characters there and 56 bytes here.
+      // A member takes more in memory than in a token: an empty object has 2 characters there and
+      // 56 bytes here.
       const bytes = overhead + token.length * 3 + 64 * countMembers(claims)
-      const entry = { claims, bytes, isFlat: Object.values(claims).every((claim) => !isNested(claim)) }
+      const isFlat = Object.values(claims).every((claim) => !isNested(claim))
+      const entry = { claims, bytes, isFlat }
       verified.set(token, entry)
       return copy(entry)
     }
@@ -122,9 +151,11 @@ const copy = ({ claims, isFlat }: Verified): AccessClaims => isFlat ? { ...claim
 function clone<T> (given: T): T {
   if (Array.isArray(given)) return given.map(clone) as T
   if (!isNested(given)) return given
-  return Object.fromEntries(Object.entries(given).map(([name, member]) => [name, clone(member)])) as T
+  const members = Object.entries(given).map(([name, member]) => [name, clone(member)])
+  return Object.fromEntries(members) as T
 }
 
 function countMembers (given: unknown): number {
-  return isNested(given) ? Object.values(given).reduce<number>((sum, member) => sum + 1 + countMembers(member), 0) : 0
+  if (!isNested(given)) return 0
+  return Object.values(given).reduce<number>((sum, member) => sum + 1 + countMembers(member), 0)
 }
