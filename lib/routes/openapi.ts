@@ -80,7 +80,7 @@ export function documentRoutes (settings: Settings): RouteDocs {
         }
       },
       response: {
-        ...(byBody ? { 200: nothing('The same, in answer to a form') } : {}),
+        ...(byBody ? { 200: { ...anyObject, description: 'The same, in answer to a form' } } : {}),
         ...byForm,
         ...(durability === undefined
           ? {}

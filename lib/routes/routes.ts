@@ -91,6 +91,8 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no
     // cookie.
     if (transport === 'cookie') clearTokens(services, reply)
-    return await reply.code(confirmed ? form ? 200 : 204 : 202).send()
+    reply.code(confirmed ? form ? 200 : 204 : 202)
+    // Some clients parse the body that RFC 7009 tells them to ignore.
+    return await (form ? reply.send({}) : reply.send())
   })
 }
