@@ -128,9 +128,8 @@ function decorate (fastify: FastifyInstance, services: Services): void {
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
     try {
       renewals.drop(this.request)
-      const { registration, nonce, ...issued } = await login(claims, options, this.request)
+      const { registration, ...issued } = await login(claims, options, this.request)
       if (registration !== undefined) this.header('secure-session-registration', registration)
-      if (nonce !== undefined) this.header('dpop-nonce', nonce)
       return writeTokens(services, this, issued)
     } catch (error) {
       carryHeaders(this.raw, error as Refusal)

@@ -17,6 +17,8 @@ export interface Issued {
   readonly transport: Transport
   /** How long the browser is to keep the refresh token, in ms; `undefined`: until it closes. */
   readonly keptFor: number | undefined
+  /** `DPoP-Nonce`, for the next refresh of a bound session by body; `undefined`: none. */
+  readonly nonce: string | undefined
 }
 
 /**
@@ -24,13 +26,14 @@ export interface Issued {
  * says is next.
  */
 export function issue (
-  { accessTokens, refreshTokens, settings, store }: Services,
+  { accessTokens, dpop, refreshTokens, settings, store }: Services,
   record: SessionRecord,
   content: Content,
   lineage: Lineage,
   next: HandedOut
 ): Issued {
   const now = store.now()
+  const { transport } = lineage
   const subject = subjectOf(content, record.boundTo)
   const jkt = settings.accessToken.bound ? lineage.jkt : undefined
   const { token, expiresIn } =
@@ -41,8 +44,9 @@ export function issue (
     tokenType: jkt === undefined ? 'Bearer' : 'DPoP',
     expiresIn,
     refreshToken: refreshTokens.sign(lineage, record, next),
-    transport: lineage.transport,
-    keptFor: content.remember ? record.expiresAt - now : undefined
+    transport,
+    keptFor: content.remember ? record.expiresAt - now : undefined,
+    nonce: lineage.jkt !== undefined && transport === 'body' ? dpop.nonce() : undefined
   }
 }
 

@@ -60,13 +60,11 @@ interface Checked {
 export interface LoggedIn extends Issued {
   /** `Secure-Session-Registration`: the offer to bind the session; `undefined`: none. */
   readonly registration: string | undefined
-  /** `DPoP-Nonce`, for the first refresh by body of a bound session; `undefined`: none. */
-  readonly nonce: string | undefined
 }
 
 /** Creates what `reply.login` and `fastify.sessions.open` do. */
 export function createLogin (services: Services) {
-  const { settings, dpop, refreshTokens, store, endings, emit } = services
+  const { settings, refreshTokens, store, endings, emit } = services
 
   /**
    * Opens a session for `claims.sub`.
@@ -104,11 +102,7 @@ export function createLogin (services: Services) {
     await endings.conclude(over)
     const lineage = { key, userTag, transport, idleLifetime: lifetimes.idleLifetime, jkt }
     const issued = issue(services, session, content, lineage, { generation: 1, at: 0 })
-    return {
-      ...issued,
-      registration: request && offerBinding(services, issued, content),
-      nonce: jkt !== undefined && transport === 'body' ? dpop.nonce() : undefined
-    }
+    return { ...issued, registration: request && offerBinding(services, issued, content) }
   }
 }
 

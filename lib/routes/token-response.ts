@@ -16,17 +16,19 @@ export interface TokenResponse {
 }
 
 /**
- * Writes the cookies of the tokens that travel in one, and returns the body of the answer.
+ * Writes the cookies of the tokens that travel in one, and the next nonce, and returns the body of
+ * the answer.
  * @throws INVALID_CLAIMS
  */
 export function writeTokens (
   services: Services, reply: FastifyReply, issued: Issued
 ): TokenResponse {
-  const { accessToken, tokenType, expiresIn, refreshToken, transport } = issued
+  const { accessToken, tokenType, expiresIn, refreshToken, transport, nonce } = issued
   const inCookies = transport === 'cookie'
   if (inCookies) {
     for (const line of tokenCookies(services, issued)) reply.header('set-cookie', line)
   }
+  if (nonce !== undefined) reply.header('dpop-nonce', nonce)
   reply.header('cache-control', 'no-store')
   if (inCookies && services.accessCookie !== undefined) return { expires_in: expiresIn }
   const response: TokenResponse =
