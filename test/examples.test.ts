@@ -82,7 +82,7 @@ t.test('all examples show the same of a device, and refuse a wrong password by 4
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.m?[jt]s$/.test(name) && !name.includes('node_modules'))
   const lists = files.filter((name) => read(name).includes('sessions.list('))
-  t.equal(lists.length, 4)
+  t.equal(lists.length, 5)
   const device = '{ sid, device, createdAt, refreshedAt, current: sid === current }'
   for (const name of lists) t.ok(read(name).includes(device), name)
   const logins = files.filter((name) => /reply\.login\(/.test(read(name)))

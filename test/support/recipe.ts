@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { FastifyInstance } from 'fastify'
 import { ModuleKind, ScriptTarget, transpile } from 'typescript'
 
 const root = join(__dirname, '../..')
@@ -74,4 +75,21 @@ export async function recipe<T = unknown> (
   const file = write({ ...found, code, language: isTypeScript ? 'js' : found.language }, 'recipes')
   // A block can be run more than once.
   return await import(`${pathToFileURL(file).href}?${times++}`) as T
+}
+
+/**
+ * Adds the code block of a page in which these words stand to an application.
+ * @param given what it uses besides
+ */
+export async function apply (
+  page: string, words: string, fastify: FastifyInstance, given: Record<string, unknown> = {}
+): Promise<void> {
+  const isImport = /^import .*\n/gm
+  const { default: add } = await recipe<{
+    default: (fastify: FastifyInstance, given: Record<string, unknown>) => Promise<void>
+  }>(page, words, (code) => `${(code.match(isImport) ?? []).join('')}
+export default async function (fastify, { ${Object.keys(given).join(', ')} }) {
+${code.replace(isImport, '')}
+}`)
+  await add(fastify, given)
 }

@@ -2,7 +2,8 @@
 /* eslint-disable @typescript-eslint/no-explicit-any */
 // What the snippets of the README and of docs use without saying where it comes from: the page
 // around them does.
-import type { FastifyInstance } from 'fastify'
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 import plugin, { type Store } from 'fastify-jwt-sessions'
 import type { Client, createClient as create } from 'fastify-jwt-sessions/client'
@@ -31,7 +32,19 @@ declare global {
   const secrets: Record<string, string>
   const info: { title: string, version: string }
   const SecureStore: any
+  const root: string
+  const api: string
+  const build: any
+  const reportOf: (sub: string) => string
+  const follow: (sub: string, hear: (news: unknown) => void) => () => void
+  const exchangeCode: (request: FastifyRequest) => Promise<any>
   // Of another snippet of the page.
-  const turnOver: (redis: Redis, find: any) => any
+  const turnOver: (redis: Redis, find: any, answer?: any) => any
+  const bySession: any
+  const oldOptions: any
   const oldLogin: any
+  const landing: (to: unknown) => string
+  const currentUser: AsyncLocalStorage<any>
+  const render: (listener: any) => any
+  const timeLeft: (request: any) => number
 }

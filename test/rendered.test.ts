@@ -1,0 +1,168 @@
+import { once } from 'node:events'
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import type { RequestListener } from 'node:http'
+import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
+import { H3 } from 'h3'
+import { toNodeHandler } from 'h3/node'
+import { ServerRouter, useLoaderData } from 'react-router'
+import t, { type Test } from 'tap'
+import { access, refresh, start } from './support/cookie-mode'
+import { apply, recipe } from './support/recipe'
+import { visitorsOf } from './support/visitors'
+
+// They bring no types.
+const { createElement } = require('react')
+const { renderToPipeableStream, renderToString } = require('react-dom/server')
+
+const page = 'docs/pages.md'
+
+interface Render {
+  currentUser: AsyncLocalStorage<{ sub: string }>
+  render: (listener: RequestListener) => RouteHandlerMethod
+}
+
+/** Holds a page that says hello to: living, renewed, and not at all. */
+async function hold (t: Test, app: FastifyInstance, path: string): Promise<void> {
+  const visit = await visitorsOf(t, app)
+  const { accessToken, refreshToken } = await app.sessions.open({ sub: 'ada' })
+  const living = await visit(path, `${access}=${accessToken}`)
+  t.match(living, { status: 200, body: /Hello .*ada/, cookies: [] })
+  const renewed = await visit(path, `${refresh}=${refreshToken}`)
+  t.match(renewed, { status: 200, body: /Hello .*ada/, headers: { 'cache-control': 'no-store' } })
+  const names = renewed.cookies.map((line) => line.split('=')[0])
+  t.strictSame(names.filter((name) => name?.startsWith('__Host-')), [access, refresh])
+  const next = String(renewed.cookies.find((line) => line.startsWith(access))).split(';')[0] ?? ''
+  t.match(await visit(path, next), { status: 200, body: /Hello .*ada/ })
+  const refused = await visit(path, '')
+  t.match(refused, { status: 401, body: /ACCESS_TOKEN_MISSING/ })
+}
+
+t.test('React streams into the raw response of a request that was renewed', async (t) => {
+  const { app } = await start(t, {
+    extend: (app) => {
+      app.get('/page', { onRequest: app.authenticate }, ({ user }, reply) => {
+        reply.hijack()
+        reply.raw.setHeader('content-type', 'text/html')
+        const hello = createElement('h1', null, 'Hello ', (user as { sub: string }).sub)
+        const stream = renderToPipeableStream(hello, { onShellReady: () => stream.pipe(reply.raw) })
+      })
+    }
+  })
+  await hold(t, app, '/page')
+})
+
+t.test('React Router in its framework mode renders and posts inside the guard', async (t) => {
+  const { currentUser, render } = await recipe<Render>(page, 'AsyncLocalStorage')
+  const posted: unknown[] = []
+  const build = {
+    entry: {
+      module: {
+        default: (request: Request, status: number, headers: Headers, context: unknown) => {
+          headers.set('content-type', 'text/html')
+          headers.append('set-cookie', 'theme=dark')
+          const router = createElement(ServerRouter, { context, url: request.url })
+          return new Response(renderToString(router), { status, headers })
+        }
+      }
+    },
+    routes: {
+      root: {
+        id: 'root',
+        path: '/app/page',
+        module: {
+          loader: ({ context }: { context: { user: { sub: string } } }) => context.user,
+          action: async ({ request }: { request: Request }) => {
+            posted.push(await request.text())
+            return null
+          },
+          default: () => createElement('h1', null, 'Hello ', useLoaderData<{ sub: string }>().sub)
+        }
+      }
+    },
+    assets: {
+      entry: { imports: [], module: '/entry.js' },
+      routes: { root: { id: 'root', path: '/app/page', module: '/root.js', hasLoader: true } },
+      url: '/manifest.js',
+      version: '1'
+    },
+    publicPath: '/',
+    assetsBuildDirectory: '.',
+    future: {},
+    ssr: true,
+    isSpaMode: false,
+    prerender: [],
+    routeDiscovery: { mode: 'initial', manifestPath: '/__manifest' }
+  }
+  const { app } = await start(t, {
+    extend: async (app) =>
+      await apply(page, 'createRequestListener(', app, { build, currentUser, render })
+  })
+  await hold(t, app, '/app/page')
+
+  const { refreshToken } = await app.sessions.open({ sub: 'ada' })
+  const origin = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
+  const post = async (headers: Record<string, string>) => await fetch(`${origin}/app/page`, {
+    method: 'POST',
+    body: 'text=hello',
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      cookie: `${refresh}=${refreshToken}`,
+      ...headers
+    }
+  })
+  const foreign = await post({ origin: 'https://evil.example' })
+  t.match(await foreign.json(), { code: 'CROSS_ORIGIN_REQUEST' })
+  t.strictSame(posted, [])
+  const own = await post({ origin })
+  t.match(await own.text(), /Hello .*ada/)
+  t.equal(own.headers.getSetCookie().filter((line) => line.startsWith('__Host-')).length, 2)
+  t.strictSame(posted, ['text=hello'], 'the framework has read the body')
+})
+
+t.test('h3, which Nuxt and Nitro stand on, renders inside the guard', async (t) => {
+  const { currentUser, render } = await recipe<Render>(page, 'AsyncLocalStorage')
+  const h3 = new H3().get('/page', (event) => {
+    event.res.headers.set('cache-control', 'public, max-age=60')
+    event.res.headers.append('set-cookie', 'theme=dark')
+    return `Hello ${currentUser.getStore()?.sub}`
+  })
+  const listener = toNodeHandler(h3) as unknown as RequestListener
+  const { app } = await start(t, {
+    extend: (app) => { app.get('/page', { onRequest: app.authenticate }, render(listener)) }
+  })
+  await hold(t, app, '/page')
+})
+
+t.test('a handshake of an own page is let in, living or renewed, and of no other', async (t) => {
+  const { app } = await start(t, {
+    trustedOrigins: ['https://friend.example'],
+    extend: async (app) =>
+      await apply(page, 'fastifyWebsocket', app, { timeLeft: () => 60_000 })
+  })
+  const { accessToken, refreshToken } = await app.sessions.open({ sub: 'ada' })
+  const host = 'app.example'
+  const greet = async (cookie: string, headers: Record<string, string>): Promise<string> => {
+    let hear = (_text: string): void => {}
+    const heard = new Promise<string>((resolve) => { hear = resolve })
+    const socket = await app.injectWS('/chat', { headers: { host, cookie, ...headers } }, {
+      onInit: (socket) => { socket.once('message', (data: Buffer) => hear(data.toString())) }
+    })
+    const text = await heard
+    const closed = once(socket, 'close')
+    socket.close()
+    socket.terminate()
+    await closed
+    return text
+  }
+  const own = { origin: 'https://app.example' }
+  const renewed = `${refresh}=${refreshToken}`
+  for (const cookie of [`${access}=${accessToken}`, renewed, renewed]) {
+    t.equal(await greet(cookie, own), 'Hello ada')
+    t.equal(await greet(cookie, { origin: 'https://friend.example' }), 'Hello ada')
+    for (const origin of ['https://www.app.example', 'https://evil.example', 'null']) {
+      await t.rejects(greet(cookie, { origin }), { message: /403/ }, origin)
+    }
+  }
+  await t.rejects(greet('', own), { message: /401/ })
+  t.match(await app.sessions.list('ada'), [{ generation: 1 }], 'what was not stored is not spent')
+})
