@@ -52,11 +52,14 @@ export async function startIssuer (
     await app.register(authPlugin, {
       secret,
       store,
-      accessToken: { issuer, audience: 'orders', clientId: 'app' },
       refreshToken: { transports: ['body'] },
       routes: { metadata: true },
-      ...options
+      ...options,
+      accessToken: options.accessToken?.issuer === undefined
+        ? { issuer, audience: 'orders', clientId: 'app', ...options.accessToken }
+        : options.accessToken
     })
+    app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
     app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
     await app.ready()
   }
