@@ -47,7 +47,7 @@ async function perform (store: Store, command: Exclude<Command, { verb: 'pass' }
     }
     case 'rotate': {
       const sid = named(command.of) ?? 'none'
-      const rotation = { sid, generation: model.presents(sid, command.offset), signer: 'abc', content: command.content, idleLifetime, gracePeriod: graces[command.grace], handedOutAt: 0, spentOn: 'issue' as const }
+      const rotation = { sid, generation: model.presents(sid, command.offset), signer: 'abc', content: command.content, idleLifetime, gracePeriod: graces[command.grace], handedOutAt: model.handedOutAt(sid), spentOn: 'issue' as const }
       const result = await store.rotate(command.user, rotation, within)
       if (result.outcome === 'unknown') return { outcome: 'unknown' }
       return { outcome: result.outcome, distance: result.distance, session: one(result.session) }

@@ -146,30 +146,58 @@ t.test('RedisStore', async (t) => {
     t.equal(await at(holder.sid), 76)
   })
 
-  t.test('in a burst a session has one key more, which goes by itself; otherwise it has none', async (t) => {
+  t.test('in a burst a session has one field more, until the first rotation after it', async (t) => {
     await client.flushall()
     const holder = await Holder.login(shared, 'u')
-    const mark = `jwt:{u}:${holder.sid}`
+    const other = await Holder.login(shared, 'u')
+    const fields = async () => (await client.hkeys('jwt:{u}')).sort()
+    const sids = [holder.sid, other.sid].sort()
+    const mark = `${holder.sid}:`
     for (let i = 0; i < 3; i++) {
       await age(client, 12 * second)
       await holder.refresh('rotated')
     }
-    t.strictSame(await client.keys('*'), ['jwt:{u}'])
+    t.strictSame(await fields(), sids)
     for (let i = 0; i < 50; i++) {
       await holder.refresh('rotated')
       await age(client, 500)
     }
-    t.strictSame((await client.keys('*')).sort(), ['jwt:{u}', mark])
-    t.ok(await client.strlen(mark) <= 80, 'of at most ten marks')
-    const ttl = await client.pttl(mark)
-    t.ok(ttl > 10 * second && ttl <= 11_250)
-    await client.config('RESETSTAT')
+    t.strictSame(await fields(), [...sids, mark].sort())
+    t.equal(await client.hstrlen('jwt:{u}', mark), 62, 'ten marks')
+    t.equal((await shared.list('u', timeout)).length, 2, 'which are no session')
+    t.equal((await shared.create('u', creation({ maxSessions: 3 }), timeout)).ended.length, 0)
     await age(client, 20 * second)
-    t.strictSame(await client.keys('*'), ['jwt:{u}'])
+    await client.config('RESETSTAT')
     await holder.refresh('rotated')
-    const stats = await client.info('commandstats')
-    t.notMatch(stats, /cmdstat_(get|set):/, 'a rotation out of a burst does not look for it')
+    t.notOk((await fields()).includes(mark))
+    t.match(await client.info('commandstats'), /cmdstat_hget:calls=1,/, 'it is not read for that')
+    await age(client, 20 * second)
+    await client.config('RESETSTAT')
+    await holder.refresh('rotated')
+    t.notMatch(await client.info('commandstats'), /cmdstat_hdel:/, 'nor looked for out of a burst')
     t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack')
+  })
+
+  t.test('what ends a session in a burst leaves nothing of it', async (t) => {
+    const replaced = creation({ maxSessions: 1 })
+    const endings: Record<string, (holder: Holder) => Promise<unknown>> = {
+      end: async ({ sid }) => await shared.end('u', sid, timeout),
+      endAll: async () => await shared.endAll('u', {}, timeout),
+      create: async () => {
+        await shared.create('u', replaced, timeout)
+        await shared.end('u', replaced.sid, timeout)
+      },
+      reuse: async (holder) => await holder.expect('reused', { generation: 1, at: 0 })
+    }
+    for (const [name, end] of Object.entries(endings)) {
+      await client.flushall()
+      const holder = await Holder.login(shared, 'u')
+      for (let i = 0; i < 3; i++) await holder.refresh('rotated')
+      t.equal(await client.hlen('jwt:{u}'), 2, name)
+      if (name === 'reuse') await age(client, 20 * second)
+      await end(holder)
+      t.strictSame(await client.keys('*'), [], name)
+    }
   })
 
   t.test('what is no session is skipped and removed by every script that finds it', async (t) => {
@@ -302,7 +330,7 @@ t.test('RedisStore', async (t) => {
     const store = new RedisStore(server.client({ keyPrefix: 'mine:' }))
     const holder = await Holder.login(store, 'u')
     await holder.refresh('rotated')
-    t.strictSame((await client.keys('*')).sort(), ['mine:jwt:{u}', `mine:jwt:{u}:${holder.sid}`])
+    t.strictSame(await client.keys('*'), ['mine:jwt:{u}'])
     await client.flushall()
   })
 })

@@ -23,7 +23,7 @@ type Name = Exclude<Outcome['outcome'], 'unknown'>
 
 /** The highest generation; a session that would pass it ends. */
 const lastGeneration = 2 ** 24 - 1
-const longestStreak = 31
+const longestStreak = 15
 
 /** Judges a refresh token at a moment, in ms since the epoch, and changes nothing. */
 export function judge (kept: Kept, token: Presentation, now: number): Verdict & { outcome: Name } {

@@ -98,6 +98,12 @@ export class Model {
     return Math.max(1, (this.generations.get(sid ?? '') ?? 1) + offset)
   }
 
+  /** When a token ahead of the store says that it was handed out: as late as the last known, in ms since the login. */
+  handedOutAt (sid: string): number {
+    const session = this.#sessions.find((session) => session.sid === sid)
+    return session === undefined ? 0 : session.refreshedAt - session.createdAt
+  }
+
   #rotate ({ user, offset, grace, content }: Command & { verb: 'rotate' }, sid: string): Outcome {
     const session = this.#of(user).find((session) => session.sid === sid)
     if (session === undefined) return { outcome: 'unknown' }
@@ -109,8 +115,8 @@ export class Model {
       if (this.now - issuedAt < graces[grace]) return { outcome: 'repeated', distance, session: this.#see(session) }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
-    // A token ahead of the store says itself when it was handed out: here always at the login.
-    if (presented > session.generation) session.issued.push([presented, session.createdAt])
+    // A token ahead of the store says itself when it was handed out.
+    if (presented > session.generation) session.issued.push([presented, session.refreshedAt])
     session.generation = presented + 1
     session.refreshedAt = this.now
     session.expiresAt = Math.min(this.now + idleLifetime, session.createdAt + absoluteLifetime)

@@ -7,7 +7,7 @@
  * Returns nothing.
  */
 export const confirm = `
-for _, sid in ipairs(ARGV) do redis.call('HDEL', KEYS[1], sid) end
+for _, sid in ipairs(ARGV) do redis.call('HDEL', KEYS[1], sid, sid .. ':') end
 redis.call('HSET', KEYS[1], '', '')
 redis.call('HDEL', KEYS[1], '')
 `

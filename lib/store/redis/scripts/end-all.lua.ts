@@ -26,7 +26,7 @@ if sid ~= '' then
     local proofs, grace, use = ARGV[6] ~= '' and ARGV[6], ARGV[7] + 0, ARGV[8] == 'use'
     ${judge}
     if verdict == ${outcome.reused} then
-      call('HDEL', key, sid)
+      call('HDEL', key, sid, sid .. ':')
       redis.pcall('PUBLISH', ${channel}, sid)
     end
     if verdict == ${outcome.reused} or verdict == ${outcome.unproven} then
@@ -38,7 +38,7 @@ ${readSessions}
 local answer = { pack('${reply}', ${outcome.done}, now, 0, 0, '') }
 for _, s in ipairs(sessions) do
   if s[1] ~= ARGV[2] then
-    call('HDEL', key, s[1])
+    call('HDEL', key, s[1], s[1] .. ':')
     redis.pcall('PUBLISH', ${channel}, s[1])
     answer[#answer + 1] = s
   end

@@ -14,7 +14,7 @@ export const end = (channel: string): string => `${start}
 local sid = ARGV[2]
 ${readSession}
 if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
-call('HDEL', key, sid)
+call('HDEL', key, sid, sid .. ':')
 redis.pcall('PUBLISH', ${channel}, sid)
 return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
 `

@@ -8,7 +8,7 @@ export const permissions = `
 local key, forbidden = KEYS[1], {}
 for _, command in ipairs({
   { 'TIME' }, { 'HGETALL', key }, { 'HGET', key, '' }, { 'HSET', key, '', '' }, { 'HDEL', key, '' },
-  { 'PEXPIREAT', key, 1, 'GT' }, { 'GET', key .. ':' }, { 'SET', key .. ':', '', 'XX' }
+  { 'PEXPIREAT', key, 1, 'GT' }
 }) do
   local reply = redis.pcall(unpack(command))
   local problem = type(reply) == 'table' and reply.err or ''

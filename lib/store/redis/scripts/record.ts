@@ -9,7 +9,7 @@ import type { SessionRecord } from '../../store'
 //     1       3            6           5           5         5          3        12      any
 //
 //   flags: 128 `bound` is there; 64 an offer of the next generation was handed out; 32 a repeat
-//   came in this generation; 0 to 31: in how many generations running repeats came
+//   came in this generation; 16 it has marks; 0 to 15: in how many generations running repeats came
 //
 // Times but createdAt are since createdAt, and negative if the clock has stepped back. So a small
 // session stays within the 64 bytes of a listpack entry: on Redis 7, with a `sub` of 12
@@ -29,18 +29,22 @@ export const garbage =
 /** The highest generation that fits; a session that would pass it ends. */
 export const lastGeneration = 2 ** 24 - 1
 
-// In a burst, a session has marks beside it: `prefix{userTag}:sid`. Each says when its generation
-// was handed out, and stands for those between it and the mark before: all of one eighth of a
-// grace period. The first stands for itself and all before it, which are past their grace period.
-// Ten marks reach back for a grace period at least.
+// In a burst, a session has marks, as a field of its own: sid and ':' → these bytes. A mark says
+// when its generation was handed out, and stands for those between it and the next older mark: all
+// of one eighth of a grace period. The oldest stands for itself and all before it, which are past
+// their grace period. The newest mark comes first; each older one says how many generations and
+// ms before the one on its left it is. Ten marks reach back for a grace period at least, and stay
+// within the 64 bytes of a listpack entry. The first rotation after the burst removes them.
 //
-//   +------------+----+------------+----+ - - - +------------+----+
-//   | generation | at | generation | at |       | generation | at |
-//   +------------+----+------------+----+ - - - +------------+----+
-//     3            5
+//   +------------+----+------+----+------+----+ - - -
+//   | generation | at | back | ms | back | ms |
+//   +------------+----+------+----+------+----+ - - -
+//     3            5    2      4
 
-/** Lua's format of a mark; `at` is since createdAt. */
+/** Lua's format of the newest mark; `at` is since createdAt. */
 export const mark = '>I3i5'
+/** Lua's format of an older mark. */
+export const older = '>I2I4'
 
 // What a script returns, or the first member of it: whether and how it was done, and the session
 // that was asked for.
@@ -113,7 +117,7 @@ export function toRecord (sid: string, packed: Buffer): SessionRecord {
 }
 
 /** Reads in how many generations running a repeat came. */
-export const streakOf = (packed: Buffer): number => (packed[0] as number) & 31
+export const streakOf = (packed: Buffer): number => (packed[0] as number) & 15
 
 /**
  * Returns the 12 bytes of a thumbprint. @throws TypeError if it is not 16 characters of base64url

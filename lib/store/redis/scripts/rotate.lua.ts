@@ -1,4 +1,4 @@
-import { lastGeneration, mark, outcome, reply, session } from './record'
+import { lastGeneration, mark, older, outcome, reply, session } from './record'
 import { findKept, readSession } from './session.lua'
 import { start } from './start.lua'
 import { judge } from './verdict.lua'
@@ -40,7 +40,8 @@ for i, key in ipairs(KEYS) do
     replies[i] = pack('${reply}', ${outcome.unknown}, now, 0, 0, '')
   elseif flags then
     ${judge}
-    local distance, failed = ahead < 0 and -ahead or ahead, verdict < 0
+    local distance, failed = ahead < 0 and -ahead or ahead, false
+    local marked, unmark = flags % 32 >= 16, false
     local goesOn = verdict == ${outcome.rotated} or verdict == ${outcome.offered}
     if goesOn and presented >= ${lastGeneration} then
       goesOn, verdict = false, ${outcome.unknown}
@@ -59,23 +60,31 @@ for i, key in ipairs(KEYS) do
         local spent, spentAt = use and presented - 1 or presented, refreshed
         if spent ~= generation then spentAt = handedOutAt + 0 end
         if grace > 0 and age - spentAt < 1.125 * grace then
-          local name, eighth = key .. ':' .. sid, grace / 8
-          local marks, marked, at = call('GET', name)
-          if type(marks) ~= 'string' then marks = '' end
-          if #marks > 8 then marked, at = unpack('${mark}', marks, #marks - 7) end
-          if marked ~= generation - 1 then
-            marks = pack('${mark}', generation - 1, 0)
+          local marks, eighth = marked and call('HGET', key, sid .. ':') or '', grace / 8
+          local newest, at, back, ms = -1, 0, 0, 0
+          if #marks > 8 then newest, at = unpack('${mark}', marks) end
+          if newest ~= generation - 1 then
+            newest, at, marks = generation - 1, spentAt, ''
           elseif math.floor(at / eighth) == math.floor(spentAt / eighth) then
-            marks, spentAt = string.sub(marks, 1, -9), math.max(at, spentAt)
+            back, ms = unpack('${older}', marks, 9)
+            marks, spentAt = string.sub(marks, 7), math.max(at, spentAt)
           end
-          marks = string.sub(marks, -72) .. pack('${mark}', spent, spentAt)
-          failed = call('SET', name, marks, 'PXAT', now + math.ceil(1.125 * grace)).err ~= nil
+          back, ms = back + spent - newest, math.max(ms + spentAt - at, 0)
+          marks = pack('${mark}', spent, spentAt)
+            .. pack('${older}', math.min(back, 65535), math.min(ms, 4294967295))
+            .. string.sub(marks, 9, 56)
+          failed = type(call('HSET', key, sid .. ':', marks)) ~= 'number'
+          if not marked then flags = flags + 16 end
+        elseif marked then
+          flags, unmark = flags - 16, true
         end
         generation, refreshed = spent + 1, use and handedOutAt + 0 or age
       end
       if flags > 0 or use then
         local repeats = flags % 64
-        if verdict == ${outcome.rotated} then repeats = repeats >= 32 and repeats - 32 or 0 end
+        if verdict == ${outcome.rotated} then
+          repeats = repeats >= 32 and repeats - 32 or repeats % 32 - repeats % 16
+        end
         flags = (flags >= 128 and 128 or 0) + (use and 64 or 0) + repeats
       end
       expires = age + idle
@@ -89,17 +98,18 @@ for i, key in ipairs(KEYS) do
       end
       -- Last, so that nothing is rotated if anything fails.
       failed = failed or call('HSET', key, sid, packed) ~= 0
+      if unmark then call('HDEL', key, sid .. ':') end
     elseif verdict == ${outcome.repeated} then
       -- The first repeat of a generation counts, and a binding that was lost is written again.
       local repeats, head, bytes = flags % 64, flags, string.sub(packed, 29)
-      if repeats < 32 then head = head + 32 + (repeats < 31 and 1 or 0) end
+      if repeats < 32 then head = head + 32 + (repeats % 16 < 15 and 1 or 0) end
       if flags < 128 and boundTo ~= '' then head, bytes = head + 128, boundTo .. bytes end
       if head ~= flags then
         packed = pack('>B', head) .. string.sub(packed, 2, 28) .. bytes
         failed = call('HSET', key, sid, packed) ~= 0
       end
     elseif verdict == ${outcome.reused} or verdict == ${outcome.unknown} then
-      failed = call('HDEL', key, sid) ~= 1
+      failed = type(call('HDEL', key, sid, sid .. ':')) ~= 'number'
       redis.pcall('PUBLISH', ${channel}, sid)
     end
     if not failed then replies[i] = pack('${reply}', verdict, now, distance, since, packed) end

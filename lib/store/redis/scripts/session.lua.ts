@@ -13,7 +13,7 @@ if packed and #packed >= 28 then
 end
 if not flags or ${garbage} then
   if type(packed) == 'string' then
-    call('HDEL', key, sid)
+    call('HDEL', key, sid, sid .. ':')
     packed = false
   end
 elseif createdAt + expires <= now then
@@ -34,8 +34,10 @@ for i = 1, #all, 2 do
   if #packed >= 28 then
     flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
   end
-  if not flags or ${garbage} then
-    call('HDEL', key, sid)
+  if string.sub(sid, -1) == ':' then
+    -- The marks of a session.
+  elseif not flags or ${garbage} then
+    call('HDEL', key, sid, sid .. ':')
   elseif createdAt + expires <= now then
     stale[#stale + 1] = sid
   else

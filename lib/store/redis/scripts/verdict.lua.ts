@@ -1,4 +1,4 @@
-import { mark, outcome } from './record'
+import { mark, older, outcome } from './record'
 
 /**
  * Judges a refresh token: `verdict`. Of the session, the locals of readSession; of the token,
@@ -22,16 +22,17 @@ elseif ahead < 0 then
   if ahead == -1 then
     if grace > 0 and since < grace then verdict = ${outcome.repeated} end
   elseif grace > 0 then
-    local marks = call('GET', key .. ':' .. sid) or ''
-    if type(marks) == 'table' then
-      verdict = -1
-    elseif #marks > 8 and presented >= unpack('${mark}', marks) then
-      for i = 9, #marks - 7, 8 do
-        local marked, at = unpack('${mark}', marks, i)
-        if marked > presented then
+    local marks = flags % 32 >= 16 and call('HGET', key, sid .. ':') or ''
+    if #marks > 8 then
+      local marked, at = unpack('${mark}', marks)
+      for i = 9, #marks - 5, 6 do
+        local back, ms = unpack('${older}', marks, i)
+        marked = marked - back
+        if presented >= marked then
           if age - at < grace then verdict = ${outcome.repeated} end
           break
         end
+        at = at - ms
       end
     end
   end
