@@ -8,6 +8,7 @@ import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
 import { cutOff, join, promote, replicatedFor } from './support/servers/replica'
 import { creation, timeout } from '../lib/testing/contract/subject'
+import { until } from './support/servers/until'
 
 const one = (userTag: string, ...sids: string[]): Ended[] => [{ userTag, sids }]
 
@@ -155,6 +156,20 @@ t.test('closing confirms nothing of what is on its way', async (t) => {
   await new Promise(setImmediate)
   replication.close()
   t.equal(await open, 0)
+})
+
+t.test('closing opens no connection for those that still wait', async (t) => {
+  const server = await redisFor(t)
+  const admin = server.client()
+  const replication = new RedisStore(server.client()).replication()
+  const first = replication.confirm(one('u', 'a'), 1, 200)
+  await until('the first to be asked for', async () => /cmdstat_wait:/.test(String(await admin.info('commandstats'))) || (await admin.client('LIST') as string).includes('cmd=wait'))
+  const second = replication.confirm(one('u', 'b'), 1, 200)
+  await new Promise(setImmediate)
+  const before = Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1])
+  replication.close()
+  t.strictSame(await Promise.all([first, second]), [0, 0])
+  t.equal(Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1]), before)
 })
 
 t.test('on a cluster each master is asked once, over whichever slots', async (t) => {

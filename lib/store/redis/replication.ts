@@ -32,6 +32,7 @@ export class RedisReplication implements Replication {
   readonly #keyOf: (userTag: string) => string
   readonly #masters = new Map<string, Confirmations>()
   #connection: Connection | undefined
+  #closed = false
 
   constructor (client: RedisClient, keyOf: (userTag: string) => string) {
     this.#client = client
@@ -50,7 +51,13 @@ export class RedisReplication implements Replication {
     return Math.min(...await Promise.all(parts))
   }
 
+  /** Gives the connection back; whoever still waits is confirmed nothing. */
   close (): void {
+    this.#closed = true
+    this.#disconnect()
+  }
+
+  #disconnect (): void {
     this.#connection?.disconnect()
     this.#connection = undefined
   }
@@ -69,7 +76,7 @@ export class RedisReplication implements Replication {
     for (const [tag, sids] of sidsOf) pipeline.eval(confirm, 1, this.#keyOf(tag), ...sids)
     pipeline.wait(Math.max(...together.map(({ replicas }) => replicas)), timeout)
 
-    const stop = createTimeout(timeout + patience, () => { this.close() })
+    const stop = createTimeout(timeout + patience, () => { this.#disconnect() })
     const replies = await pipeline.exec().finally(stop) as Reply[]
     const [failed, confirmed] = replies[userTags.length] as Reply
     const refused = new Set(userTags.filter((_, i) => replies[i]?.[0] !== null))
@@ -79,6 +86,8 @@ export class RedisReplication implements Replication {
 
   #connect (): Connection {
     if (this.#connection !== undefined) return this.#connection
+    // Requests give up sooner than their confirmations, so some of these are left at the end.
+    if (this.#closed) throw new Error('the store is closed')
     // Of the client's own ways to give up, none suits a command that waits.
     const options = { enableOfflineQueue: true, commandTimeout: undefined }
     const duplicate = this.#client.duplicate as (...args: unknown[]) => unknown
