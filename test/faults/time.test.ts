@@ -43,7 +43,8 @@ for (const [step, ms] of Object.entries({ 'a day back': -day, 'ten minutes back'
     t.equal((await user.refresh()).status, 200)
     const before = await session()
     stepOwnClock(t, ms)
-    t.equal(await me(), 'let in')
+    // A step and a suspended process look alike, until the store's clock is heard again.
+    t.equal(await me(), ms < day ? 'let in' : 'ACCESS_TOKEN_EXPIRED')
     t.equal((await user.present(first)).token, user.token, 'the grace period is as long as ever')
     t.equal((await user.refresh()).status, 200)
     t.equal(await me(), 'let in')
