@@ -1,5 +1,8 @@
 import * as errors from '../errors'
 import type { Settings } from '../settings'
+import {
+  boundRefusals, describeBadRefresh, describeBoundScheme, describeProofHeader
+} from './openapi-bound'
 import { describeOAuthErrors, describeRefusals } from './openapi-refusals'
 
 type Schema = Record<string, unknown>
@@ -24,14 +27,17 @@ const text = { type: 'string' }
  */
 export function documentRoutes (settings: Settings): RouteDocs {
   const { refreshToken: { transports, paired }, accessCookie, claims, durability } = settings
+  const { bound } = settings.accessToken
   const byCookie = transports.includes('cookie')
   const byBody = transports.includes('body')
   const always = [
     errors.StoreUnavailableError, ...(byCookie ? [errors.CrossOriginRequestError] : [])
   ]
-  const credentials = {
-    ...(byCookie ? { refreshToken: [] } : {}), ...(paired ? { accessToken: [] } : {})
-  }
+  const byRefreshToken = byCookie ? { refreshToken: [] } : {}
+  const pairs = [
+    { ...byRefreshToken, accessToken: [] },
+    ...(bound ? [{ ...byRefreshToken, boundAccessToken: [] }] : [])
+  ]
   const refreshToken =
     { ...text, description: byCookie ? 'Instead of the cookie' : 'The refresh token' }
   const properties = byBody ? { refresh_token: refreshToken } : {}
@@ -46,19 +52,21 @@ export function documentRoutes (settings: Settings): RouteDocs {
     refresh: document({
       summary: 'Refresh',
       description: 'Answers a new access token, and rotates the refresh token.',
-      security: [credentials],
+      security: paired ? pairs : [byRefreshToken],
+      ...describeProofHeader(settings),
       ...forms,
       ...(byBody
         ? { body: { type: 'object', properties: { grant_type: grantType, ...properties } } }
         : {}),
       response: {
         200: describeTokens(settings),
-        ...byForm,
+        ...describeBadRefresh(settings),
         ...describeRefusals([
           errors.RefreshTokenMissingError, errors.RefreshTokenInvalidError,
           errors.RefreshTokenExpiredError, errors.RefreshTokenReusedError,
           ...(paired ? [errors.AccessTokenMissingError, errors.AccessTokenInvalidError] : []),
           ...(claims === undefined ? [] : [errors.SessionRevokedError]),
+          ...boundRefusals(settings),
           ...always
         ])
       }
@@ -69,8 +77,10 @@ export function documentRoutes (settings: Settings): RouteDocs {
         'token, expired or not.',
       security: [
         ...(byCookie ? [{ refreshToken: [] }] : []), { accessToken: [] },
+        ...(bound ? [{ boundAccessToken: [] }] : []),
         ...(accessCookie === undefined ? [] : [{ accessCookie: [] }]), {}
       ],
+      ...describeProofHeader(settings),
       ...forms,
       body: {
         type: 'object',
@@ -117,20 +127,24 @@ const listOf = (items: Schema): Schema => ({ type: 'array', items })
 const describeObject = (description: string, properties: Schema): Schema =>
   ({ type: 'object', description, required: Object.keys(properties), properties })
 
-function securitySchemesOf ({ refreshToken, refreshCookie, accessCookie }: Settings): Schema {
+function securitySchemesOf (settings: Settings): Schema {
+  const { refreshToken, refreshCookie, accessCookie } = settings
   const inCookie = (name: string): Schema => ({ type: 'apiKey', in: 'cookie', name })
   const byCookie = refreshToken.transports.includes('cookie')
   return {
     accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+    ...describeBoundScheme(settings),
     ...(byCookie ? { refreshToken: inCookie(refreshCookie.name) } : {}),
     ...(accessCookie === undefined ? {} : { accessCookie: inCookie(accessCookie.name) })
   }
 }
 
 // In cookie mode both tokens are in cookies, and a body has them only with the body transport.
-function describeTokens ({ accessCookie, refreshToken: { transports } }: Settings): Schema {
+function describeTokens (settings: Settings): Schema {
+  const { accessCookie, refreshToken: { transports } } = settings
   const byBody = transports.includes('body')
-  const accessToken = { access_token: text, token_type: { ...text, enum: ['Bearer'] } }
+  const types = ['Bearer', ...(settings.accessToken.bound ? ['DPoP'] : [])]
+  const accessToken = { access_token: text, token_type: { ...text, enum: types } }
   const refreshToken = { ...text, description: 'If the request brought one in its body' }
   return {
     type: 'object',
