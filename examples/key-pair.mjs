@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import authPlugin, { MemoryStore } from 'fastify-jwt-sessions'
 
-const { PORT = '3000', AUTH_KEY_FILE } = process.env
+const { PORT = '3000', ISSUER = 'http://localhost:3000/auth', AUTH_KEY_FILE } = process.env
 // openssl genpkey -algorithm ed25519 -out auth.pem
-const privateKey = AUTH_KEY_FILE ? readFileSync(AUTH_KEY_FILE) : generateKeyPairSync('ed25519').privateKey
+const { privateKey } = AUTH_KEY_FILE
+  ? { privateKey: readFileSync(AUTH_KEY_FILE) }
+  : generateKeyPairSync('ed25519')
 const passwords = new Map([['ada', 'lovelace'], ['grace', 'hopper']])
 
 const app = Fastify()
@@ -13,8 +15,8 @@ const app = Fastify()
 await app.register(authPlugin, {
   secret: { private: privateKey },
   store: new MemoryStore(),
-  accessToken: { issuer: 'https://login.example.com', audience: 'orders' },
-  routes: { jwks: true }
+  accessToken: { issuer: ISSUER, audience: 'orders' }, // the issuer is where the routes are
+  routes: { metadata: true } // by which others find the public keys
 })
 
 app.post('/login', async (request, reply) => {

@@ -17,8 +17,10 @@ app.post('/login', async (request, reply) => {
   if (!passwords.has(username) || passwords.get(username) !== password) {
     return await reply.code(403).send()
   }
-  // Pages keep the cookie, which no script can read. The app keeps its token where the system keeps secrets.
-  return await reply.login({ sub: username }, native === true ? { transport: 'body', device: String(device) } : {})
+  // Pages keep the cookie, which no script can read.
+  if (native !== true) return await reply.login({ sub: username })
+  // The app keeps its token where the system keeps secrets.
+  return await reply.login({ sub: username }, { transport: 'body', device: String(device) })
 })
 
 app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)

@@ -1,11 +1,13 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { peek } from './support/app'
+import { freePort } from './support/servers/free-port'
 import { temporaryFolder } from './support/servers/launch'
 import { redisFor } from './support/servers/redis'
 
@@ -15,8 +17,11 @@ const running = new Set<() => void>()
 process.on('exit', () => { for (const kill of running) kill() })
 
 /** Runs an example as its reader would, on a free port; answers its address. */
-async function run (t: Pick<Test, 'teardown'>, name: string, env: Record<string, string> = {}): Promise<string> {
-  const child = spawn(process.execPath, [join(folder, name)], { env: { ...process.env, ...env, PORT: '0' }, stdio: ['ignore', 'pipe', 'pipe'] })
+async function run (
+  t: Pick<Test, 'teardown'>, name: string, env: Record<string, string> = {}
+): Promise<string> {
+  const child = spawn(process.execPath, [join(folder, name)],
+    { env: { ...process.env, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
   child.stderr.on('data', (data: Buffer) => { log += data.toString() })
   const kill = () => { child.kill('SIGKILL') }
@@ -27,7 +32,8 @@ async function run (t: Pick<Test, 'teardown'>, name: string, env: Record<string,
     running.delete(kill)
     await exit
   })
-  const [line] = await Promise.race([once(createInterface(child.stdout), 'line') as Promise<[string]>, exit])
+  const lines = createInterface(child.stdout)
+  const [line] = await Promise.race([once(lines, 'line') as Promise<[string]>, exit])
   if (typeof line !== 'string') throw new Error(`${name} ended: ${log}`)
   // It may name an address of IPv6, which not every machine has.
   return `http://127.0.0.1:${new URL(line).port}`
@@ -39,14 +45,27 @@ interface Answer {
   cookie: string | undefined
 }
 
-async function call (url: string, { method = 'GET', body, headers = {} }: { method?: string, body?: object, headers?: Record<string, string> } = {}): Promise<Answer> {
+interface Ask {
+  method?: string
+  body?: object
+  headers?: Record<string, string>
+}
+
+async function call (
+  url: string, { method = 'GET', body, headers = {} }: Ask = {}
+): Promise<Answer> {
   const response = await fetch(url, {
     method,
     headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
     body: body === undefined ? undefined : JSON.stringify(body)
   })
   const text = await response.text()
-  return { status: response.status, body: text === '' ? {} : JSON.parse(text), cookie: response.headers.getSetCookie()[0]?.split(';')[0] }
+  const [cookie] = response.headers.getSetCookie()
+  return {
+    status: response.status,
+    body: text === '' ? {} : JSON.parse(text),
+    cookie: cookie?.split(';')[0]
+  }
 }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
@@ -56,11 +75,12 @@ const refresh = async (url: string, cookie = '', headers = {}) =>
   await call(`${url}/auth/refresh`, { method: 'POST', headers: { cookie, ...headers } })
 const me = async (url: string, token: string) => await call(`${url}/me`, { headers: bearer(token) })
 
-t.test('examples/README.md shows each example whole, or as its difference from the minimal one', async (t) => {
+t.test('examples/README.md shows each example whole, or as its difference', async (t) => {
   const readme = read('README.md')
   const minimal = read('minimal.mjs')
   for (const name of readdirSync(folder).filter((name) => name.endsWith('.mjs'))) {
-    const shown = new RegExp(`\\[${name.replaceAll('.', '\\.')}\\]\\(${name}\\)[^]*?\n\`\`\`(js|diff)\n([^]*?)\`\`\``).exec(readme)
+    const link = `\\[${name.replaceAll('.', '\\.')}\\]\\(${name}\\)`
+    const shown = new RegExp(`${link}[^]*?\n\`\`\`(js|diff)\n([^]*?)\`\`\``).exec(readme)
     const [, kind, text = ''] = shown ?? []
     t.equal(kind === 'js' ? text : apply(minimal, text), read(name), name)
   }
@@ -70,7 +90,8 @@ t.test('examples/README.md shows each example whole, or as its difference from t
 function apply (text: string, difference: string): string {
   for (const hunk of difference.trimEnd().split('\n@@\n')) {
     const lines = hunk.split('\n')
-    const side = (other: string) => lines.filter((line) => !line.startsWith(other)).map((line) => `${line.slice(1)}\n`).join('')
+    const side = (other: string) => lines.filter((line) => !line.startsWith(other))
+      .map((line) => `${line.slice(1)}\n`).join('')
     const parts = text.split(side('+'))
     if (parts.length !== 2) return `this hunk fits ${parts.length - 1} places:\n${hunk}`
     text = parts.join(side('-'))
@@ -92,14 +113,18 @@ t.test('all examples show the same of a device, and refuse a wrong password by 4
 
 t.test('minimal: log in, be let in, stay in, log out', async (t) => {
   const url = await run(t, 'minimal.mjs')
-  for (const [name, password] of [['ada', 'wrong'], ['ada', undefined], ['eve', undefined], ['constructor', undefined]]) {
-    t.equal((await call(`${url}/login`, { method: 'POST', body: { username: name, password } })).status, 403)
+  for (const [username, password] of [
+    ['ada', 'wrong'], ['ada', undefined], ['eve', undefined], ['constructor', undefined]
+  ]) {
+    const refused = await call(`${url}/login`, { method: 'POST', body: { username, password } })
+    t.equal(refused.status, 403)
   }
   const { body, cookie } = await login(url, 'ada', 'lovelace')
   t.equal((await me(url, body.access_token)).body.sub, 'ada')
   const refreshed = await refresh(url, cookie)
   t.equal((await me(url, refreshed.body.access_token)).status, 200)
-  t.equal((await call(`${url}/auth/logout`, { method: 'POST', headers: { cookie: refreshed.cookie ?? '' } })).status, 204)
+  const headers = { cookie: refreshed.cookie ?? '' }
+  t.equal((await call(`${url}/auth/logout`, { method: 'POST', headers })).status, 204)
   t.equal((await refresh(url, refreshed.cookie)).body.code, 'REFRESH_TOKEN_INVALID')
 })
 
@@ -107,24 +132,69 @@ t.test('mobile: the app is given its refresh token in the body, a page never', a
   const url = await run(t, 'mobile.mjs')
   const app = await login(url, 'ada', 'lovelace', { native: true, device: 'phone' })
   t.equal(app.cookie, undefined)
-  const next = await call(`${url}/auth/refresh`, { method: 'POST', body: { refresh_token: app.body.refresh_token } })
+  const refreshByBody = async (token: string | undefined) =>
+    await call(`${url}/auth/refresh`, { method: 'POST', body: { refresh_token: token } })
+  const next = await refreshByBody(app.body.refresh_token)
   t.equal(peek(next.body.refresh_token ?? '').gen, 2)
   t.equal(next.cookie, undefined)
   for (const native of [undefined, false, 'body']) {
     const page = await login(url, 'ada', 'lovelace', { native })
     t.notOk('refresh_token' in page.body)
     t.equal((await refresh(url, page.cookie)).status, 200)
-    t.equal((await call(`${url}/auth/refresh`, { method: 'POST', body: { refresh_token: page.cookie?.split('=')[1] } })).body.code, 'REFRESH_TOKEN_INVALID')
+    const inBody = await refreshByBody(page.cookie?.split('=')[1])
+    t.equal(inBody.body.code, 'REFRESH_TOKEN_INVALID')
   }
-  t.equal((await call(`${url}/auth/logout`, { method: 'POST', body: { refresh_token: next.body.refresh_token } })).status, 204)
-  t.equal((await call(`${url}/auth/refresh`, { method: 'POST', body: { refresh_token: next.body.refresh_token } })).body.code, 'REFRESH_TOKEN_INVALID')
+  const { refresh_token: token } = next.body
+  const body = { refresh_token: token }
+  t.equal((await call(`${url}/auth/logout`, { method: 'POST', body })).status, 204)
+  t.equal((await refreshByBody(token)).body.code, 'REFRESH_TOKEN_INVALID')
 })
 
-t.test('key rotation: in the order that is told, a user goes from process to process', async (t) => {
+/** Runs a command of the app; resolves with what it says. */
+async function runApp (AUTH_URL: string, TOKENS: string, ...args: string[]): Promise<string> {
+  const env = { ...process.env, AUTH_URL, TOKENS, NO_COLOR: '1' }
+  const file = join(folder, 'mobile-app.mjs')
+  const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], { env })
+    .catch((error: { stdout: string }) => error)
+  return stdout.trim()
+}
+
+t.test('mobile app: logs in, renews what has expired, learns of the end, logs out', async (t) => {
+  const url = await run(t, 'mobile.mjs')
+  const file = join(temporaryFolder(), 'tokens.json')
+  const app = async (...args: string[]) => await runApp(url, file, ...args)
+  const kept = () => JSON.parse(readFileSync(file, 'utf8'))
+  t.match(await app('login', 'ada', 'wrong'), 'login: wrong user name or password')
+  t.match(await app('get', '/me'), 'get: not logged in')
+  t.match(await app('login', 'ada', 'lovelace'), 'login: done')
+  t.match(await app('get', '/me'), "sub: 'ada'")
+  t.match(peek(kept().refresh_token), { gen: 1 })
+
+  // What the guard does not take any more, it has renewed.
+  writeFileSync(file, JSON.stringify({ ...kept(), access_token: 'expired' }))
+  t.match(await app('get', '/me'), "sub: 'ada'")
+  t.match(peek(kept().refresh_token), { gen: 2 })
+
+  t.match(await app('logout'), 'logout: done')
+  t.notOk(existsSync(file))
+
+  await app('login', 'ada', 'lovelace')
+  const { refresh_token: token } = kept()
+  await call(`${url}/auth/logout`, { method: 'POST', body: { refresh_token: token } })
+  writeFileSync(file, JSON.stringify({ ...kept(), access_token: 'expired' }))
+  const nobody = `http://127.0.0.1:${await freePort()}`
+  t.match(await runApp(nobody, file, 'get', '/me'), 'get: fetch failed')
+  t.ok(existsSync(file), 'an outage is not the end')
+  t.match(await app('get', '/me'), 'get: invalid_grant')
+  t.notOk(existsSync(file), 'a session that was ended elsewhere is')
+})
+
+t.test('key rotation: in the order that is told, users roam the processes', async (t) => {
   const { path } = await redisFor(t)
   const [older, newer] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')]
   const rings = [older, `${older},${newer}`, `${newer},${older}`, newer]
-  const urls = await Promise.all(rings.map(async (AUTH_SECRETS) => await run(t, 'key-rotation.mjs', { REDIS_URL: path, AUTH_SECRETS })))
+  const urls = await Promise.all(rings.map(async (AUTH_SECRETS) =>
+    await run(t, 'key-rotation.mjs', { REDIS_URL: path, AUTH_SECRETS })))
   let user = await login(urls[0] ?? '', 'ada', 'lovelace')
   for (const [i, url] of urls.entries()) {
     for (const side of [url, urls[i + 1] ?? url, url]) {
@@ -136,33 +206,47 @@ t.test('key rotation: in the order that is told, a user goes from process to pro
 })
 
 t.test('key pair: the second service knows whom the first one has let in', async (t) => {
-  const file = join(temporaryFolder(), 'auth.pem')
-  writeFileSync(file, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }))
-  const [first, stranger] = await Promise.all([run(t, 'key-pair.mjs', { AUTH_KEY_FILE: file }), run(t, 'key-pair.mjs')])
-  const second = await run(t, 'second-service.mjs', { AUTH_URL: first })
+  const key = join(temporaryFolder(), 'auth.pem')
+  const { privateKey } = generateKeyPairSync('ed25519')
+  writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const PORT = String(await freePort())
+  const ISSUER = `http://127.0.0.1:${PORT}/auth`
+  const [first, stranger] = await Promise.all([
+    run(t, 'key-pair.mjs', { AUTH_KEY_FILE: key, ISSUER, PORT }),
+    run(t, 'key-pair.mjs', { ISSUER })
+  ])
+  const second = await run(t, 'second-service.mjs', { ISSUER })
   const { body, cookie } = await login(first, 'ada', 'lovelace')
   t.equal(peek(body.access_token, 0).alg, 'EdDSA')
   t.equal((await me(first, body.access_token)).status, 200)
-  const orders = async (headers: Record<string, string>) => await call(`${second}/orders`, { headers })
+  const orders = async (headers: Record<string, string>) =>
+    await call(`${second}/orders`, { headers })
   t.match(await orders(bearer(body.access_token)), { status: 200, body: { ordersOf: 'ada' } })
-  for (const headers of [{}, { authorization: 'Bearer' }, bearer('x'), bearer(cookie?.split('=')[1] ?? ''), bearer((await login(stranger, 'ada', 'lovelace')).body.access_token)]) {
+  const { body: { access_token: other } } = await login(stranger, 'ada', 'lovelace')
+  const wrong = ['x', cookie?.split('=')[1] ?? '', other].map(bearer)
+  for (const headers of [{}, { authorization: 'Bearer' }, ...wrong]) {
     t.equal((await orders(headers)).status, 401)
   }
   t.match(await orders(bearer((await refresh(first, cookie)).body.access_token)), { status: 200 })
+  const elsewhere = ISSUER.replace('127.0.0.1', 'localhost')
+  await t.rejects(run(t, 'second-service.mjs', { ISSUER: elsewhere }), /calls itself/)
 })
 
-t.test('roles: what the database says is in the next access token, and who is not there is out', async (t) => {
+t.test('roles: the next access token says what the database does, or there is none', async (t) => {
   const url = await run(t, 'roles.mjs')
   const ada = await login(url, 'ada', 'lovelace')
   const grace = await login(url, 'grace', 'hopper')
   t.equal((await me(url, grace.body.access_token)).body.role, 'author')
-  const put = async (token: string, name: string, role: string) => await call(`${url}/roles/${name}`, { method: 'PUT', body: { role }, headers: bearer(token) })
+  const put = async (token: string, name: string, role: string) =>
+    await call(`${url}/roles/${name}`, { method: 'PUT', body: { role }, headers: bearer(token) })
   t.equal((await put(grace.body.access_token, 'grace', 'admin')).status, 403)
   t.equal((await put(ada.body.access_token, 'grace', 'editor')).status, 204)
   const promoted = await refresh(url, grace.cookie)
   t.equal((await me(url, promoted.body.access_token)).body.role, 'editor')
-  t.equal((await call(`${url}/roles/grace`, { method: 'DELETE', headers: bearer(ada.body.access_token) })).status, 204)
-  t.match(await refresh(url, promoted.cookie), { status: 401, body: { code: 'SESSION_REVOKED' }, cookie: undefined })
+  const headers = bearer(ada.body.access_token)
+  t.equal((await call(`${url}/roles/grace`, { method: 'DELETE', headers })).status, 204)
+  t.match(await refresh(url, promoted.cookie),
+    { status: 401, body: { code: 'SESSION_REVOKED' }, cookie: undefined })
   t.equal((await refresh(url, ada.cookie)).status, 200)
 })
 
@@ -171,6 +255,7 @@ t.test('paired: a cookie alone is worth nothing', async (t) => {
   const { body, cookie } = await login(url, 'ada', 'lovelace')
   t.equal((await refresh(url, cookie)).body.code, 'ACCESS_TOKEN_MISSING')
   const other = await login(url, 'grace', 'hopper')
-  t.equal((await refresh(url, cookie, bearer(other.body.access_token))).body.code, 'ACCESS_TOKEN_INVALID')
+  const refused = await refresh(url, cookie, bearer(other.body.access_token))
+  t.equal(refused.body.code, 'ACCESS_TOKEN_INVALID')
   t.equal((await refresh(url, cookie, bearer(body.access_token))).status, 200)
 })

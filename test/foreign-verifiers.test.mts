@@ -1,4 +1,3 @@
-import { createPublicKey } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { auth } from 'express-oauth2-jwt-bearer'
 import { createVerifier } from 'fast-jwt'
@@ -10,8 +9,10 @@ import passportJwt from 'passport-jwt'
 import t from 'tap'
 import helpers from './support/app.js'
 import issuers from './support/issuer.js'
+import recipes from './support/recipe.js'
 
 const { second } = helpers
+const { recipe } = recipes
 const { pairs, startIssuer } = issuers
 type Algorithm = keyof typeof pairs
 
@@ -34,8 +35,6 @@ async function jwksUriOf (issuer: string): Promise<string> {
   const response = await fetch(`${issuer}/.well-known/openid-configuration`)
   return (await response.json() as { jwks_uri: string }).jwks_uri
 }
-
-interface Header { header: { alg: string, kid: string } }
 
 const verifiers: Record<string, Verifier> = {
   jose: {
@@ -61,19 +60,22 @@ const verifiers: Record<string, Verifier> = {
     // It makes a PEM of the key, which it cannot do of an Ed25519 key.
     algorithms: ['ES256', 'RS256'],
     create: async (issuer) => {
-      const getJwks = getJwksOf()
-      return verifierOf(issuer, async ({ header: { alg, kid } }) =>
-        await getJwks.getPublicKey({ domain: issuer, alg, kid }))
+      const getJwks = buildGetJwks({ providerDiscovery: true })
+      return createVerifier({
+        key: async ({ header: { alg, kid } }: { header: Record<string, string> }) =>
+          await getJwks.getPublicKey({ domain: issuer, alg, kid }),
+        allowedIss: issuer,
+        allowedAud: audience,
+        checkTyp: 'at+jwt'
+      })
     }
   },
   'fast-jwt with getJwk of get-jwks': {
     algorithms: all,
     create: async (issuer) => {
-      const { getJwk } = getJwksOf()
-      return verifierOf(issuer, async ({ header: { alg, kid } }) => {
-        const key = await getJwk({ domain: issuer, alg, kid })
-        return createPublicKey({ key, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
-      })
+      const { verify } = await recipe<{ verify: Verify }>('docs/interop.md', 'getJwks.getJwk',
+        (code) => code.replace('https://login.example.com/auth', issuer))
+      return verify
     }
   },
   'express-oauth2-jwt-bearer, strict': {
@@ -122,14 +124,6 @@ const verifiers: Record<string, Verifier> = {
 }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
-
-const getJwksOf = () => buildGetJwks({ providerDiscovery: true })
-
-function verifierOf (
-  allowedIss: string, key: (decoded: Header) => Promise<string | Buffer>
-): Verify {
-  return createVerifier({ key: key as never, allowedIss, allowedAud: audience, checkTyp: 'at+jwt' })
-}
 
 for (const [name, { algorithms, create }] of Object.entries(verifiers)) {
   t.test(`${name} verifies by the issuer`, async (t) => {

@@ -1,5 +1,5 @@
 /** A program that the tests need besides npm's packages. */
-export type Program = 'redis-server' | 'chromium' | 'openssl'
+export type Program = 'redis-server' | 'chromium' | 'openssl' | 'curl' | 'nginx' | 'python3'
 
 /** Returns the path of a program; undefined if it is missing. */
 export function find (name: Program): string | undefined

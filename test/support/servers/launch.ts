@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { complaint, find } from '../requirements.cjs'
+import { complaint, find, type Program } from '../requirements.cjs'
 
 const running = new Set<ChildProcess>()
 const folders = new Set<string>()
@@ -30,12 +30,15 @@ export function temporaryFolder (): string {
 }
 
 /**
- * Starts the server under test with these arguments: `redis-server`, or what `REDIS_SERVER` names (a valkey-server speaks the same protocol).
- * `folder` is where it may write. @throws a sentence that says what to install
+ * Starts the server under test with these arguments: `redis-server`, or what `REDIS_SERVER` names
+ * (a valkey-server speaks the same protocol), unless another program is named. `folder` is where it
+ * may write. @throws a sentence that says what to install
  */
-export function launch (folder: string, args: string[]): Launched {
-  const server = find('redis-server')
-  if (server === undefined) throw new Error(complaint('redis-server'))
+export function launch (
+  folder: string, args: string[], program: Program = 'redis-server'
+): Launched {
+  const server = find(program)
+  if (server === undefined) throw new Error(complaint(program))
   const options = { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
   // The exit listener above does not run if this process is killed: then the kernel sees to it.
   const child = process.platform === 'linux'
@@ -47,7 +50,9 @@ export function launch (folder: string, args: string[]): Launched {
   child.stdout.on('data', (data: Buffer) => { log += data.toString() })
   child.stderr.on('data', (data: Buffer) => { log += data.toString() })
   child.unref()
-  for (const stream of [child.stdout, child.stderr]) (stream as unknown as { unref (): void }).unref()
+  for (const stream of [child.stdout, child.stderr]) {
+    (stream as unknown as { unref (): void }).unref()
+  }
   const gone = new Promise<void>((resolve) => {
     child.once('error', (error) => { failure = error; running.delete(child); resolve() })
     child.once('exit', () => { running.delete(child); resolve() })
@@ -60,7 +65,8 @@ export function launch (folder: string, args: string[]): Launched {
       if (!running.has(child)) return
       child.kill(name)
       if (name !== 'SIGTERM' && name !== 'SIGKILL') return
-      // A stopped process does not hear SIGTERM; and an unreferenced child alone would let Node exit while we wait for it.
+      // A stopped process does not hear SIGTERM; and an unreferenced child alone would let Node
+      // exit while we wait for it.
       child.kill('SIGCONT')
       child.ref()
       await gone
