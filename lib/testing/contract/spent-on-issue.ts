@@ -110,6 +110,32 @@ export function spentOnIssue (test: Declare): void {
     }
   })
 
+  test('rotations almost a grace period apart are a burst', async ({ store, pass }, user) => {
+    const holder = await Holder.login(store, user)
+    const first = holder.token
+    await pass(hour)
+    await holder.refresh('rotated')
+    await pass(9 * second)
+    await holder.refresh('rotated')
+    await holder.refresh('repeated', first)
+  })
+
+  test('generations of one eighth of a grace period are repeats until the last is reuse', async (
+    { store, pass }, user
+  ) => {
+    const holder = await Holder.login(store, user)
+    // An eighth of 10 s begins at each multiple of 1.25 s since the login.
+    await pass(hour)
+    const tokens = [holder.token, (await holder.refresh('rotated')).next]
+    await pass(1100)
+    await holder.refresh('rotated')
+    await holder.refresh('rotated')
+    await pass(9200)
+    await holder.refresh('repeated', tokens[1])
+    await pass(2 * second)
+    await holder.expect('reused', tokens[1] ?? holder.token)
+  })
+
   test('what came before a burst is reuse in it', async ({ store, pass }, user) => {
     for (const generation of [1, 2]) {
       const holder = await Holder.login(store, `${user}${generation}`)
