@@ -1,4 +1,5 @@
-// The arithmetic of a large deployment. npm --prefix benchmark run capacity -- [--sessions 1e9] [--active 0.1] [--lifetime 1800] …
+// The arithmetic of a large deployment. npm --prefix benchmark run capacity -- [--sessions 1e9]
+// [--active 0.1] [--lifetime 1800] …
 import { parseArgs } from 'node:util'
 
 const defaults = {

@@ -6,7 +6,10 @@ import { sub } from './wire.mjs'
 const day = 24 * 3600 * 1000
 const defaults = { perUser: 1, prefix: 'jwt:', idleLifetime: 14 * day }
 
-/** Opens sessions for users in a row, each with a `sub` of 12 characters and a device label of 20, straight in the store. */
+/**
+ * Opens sessions for users in a row, each with a `sub` of 12 characters and a device label of 20,
+ * straight in the store.
+ */
 export async function fill (client, users, options = {}) {
   const { perUser, prefix, idleLifetime } = { ...defaults, ...options }
   const store = new RedisStore(client, { prefix })

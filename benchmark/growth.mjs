@@ -1,4 +1,5 @@
-// What refreshes and logins cost among 1,000 sessions and among 1,000,000, in turn. npm --prefix benchmark run growth
+// What refreshes and logins cost among 1,000 sessions and among 1,000,000, in turn. npm --prefix
+// benchmark run growth
 import { once } from 'node:events'
 import { fill } from './fill.mjs'
 import { ask, start, startRedis } from './processes.mjs'

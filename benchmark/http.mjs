@@ -8,7 +8,10 @@ export function request (method, path, headers = {}, body = '') {
   return `${lines.join('\r\n')}\r\n\r\n${body}`
 }
 
-/** Opens a keep-alive connection with one request in flight; costs the load's core about a tenth of fetch. */
+/**
+ * Opens a keep-alive connection with one request in flight; costs the load's core about a tenth of
+ * fetch.
+ */
 export function open (port, onResponse) {
   let text = ''
   const callback = (size, buffer) => {
@@ -34,7 +37,9 @@ function isComplete (text) {
 /** Answers the status of a raw response. */
 export const status = (response) => Number(response.slice(9, 12))
 
-/** Picks the tokens out of a raw response: the JSON body's members and the last cookie as `cookie`. */
+/**
+ * Picks the tokens out of a raw response: the JSON body's members and the last cookie as `cookie`.
+ */
 export function credentials (response) {
   const cookies = [...response.matchAll(/\r\nset-cookie: ([^;\r]+)/gi)]
   const body = response.slice(response.indexOf('\r\n\r\n') + 4)

@@ -11,7 +11,10 @@ const issued = [] // what 20,000 logins answered
 const chains = [] // what each connection holds
 let logins = 0
 
-/** For each load: how many logins it needs, the status it expects, what comes next and what to make of the answer. */
+/**
+ * For each load: how many logins it needs, the status it expects, what comes next and what to make
+ * of the answer.
+ */
 const loads = {
   login: { needs: 0, expects: 200, next: () => wire.login(logins++) },
   one: { needs: 1, expects: 200, next: () => requests[0] },
@@ -27,7 +30,10 @@ const loads = {
 const requests = []
 let turn = 0
 
-/** Keeps every connection busy for some time and some requests at least; answers how many there were and the time they took. */
+/**
+ * Keeps every connection busy for some time and some requests at least; answers how many there were
+ * and the time they took.
+ */
 async function run ({ expects, next, receive }, { ms = 0, least = 0 }) {
   let answered = 0
   let asked = 0

@@ -1,4 +1,5 @@
-// What sessions cost Redis: bytes for each, and what becomes of them when nobody comes back. npm --prefix benchmark run memory
+// What sessions cost Redis: bytes for each, and what becomes of them when nobody comes back. npm
+// --prefix benchmark run memory
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fill } from './fill.mjs'
 import { startRedis } from './processes.mjs'

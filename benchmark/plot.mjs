@@ -3,7 +3,10 @@ const label = 230
 const bar = 18
 const colours = { ours: '#0969da', bare: '#8c959f', other: '#bf8700' }
 
-/** Draws one panel of horizontal bars for each load, at best, with a whisker from the most disturbed pass to the least. */
+/**
+ * Draws one panel of horizontal bars for each load, at best, with a whisker from the most disturbed
+ * pass to the least.
+ */
 export function plot (loads) {
   const panels = []
   let y = 0

@@ -8,7 +8,10 @@ import { join } from 'node:path'
 
 const taskset = existsSync('/usr/bin/taskset')
 
-/** Starts a module on one core, where the system can pin; answers the child once it has sent its first message. */
+/**
+ * Starts a module on one core, where the system can pin; answers the child once it has sent its
+ * first message.
+ */
 export function start (core, file, ...args) {
   const pinned = taskset ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...process.execArgv] } : {}
   const child = fork(new URL(file, import.meta.url), args.map(String), pinned)
@@ -22,7 +25,10 @@ export async function ask (child, message = {}) {
   return (await once(child, 'message'))[0]
 }
 
-/** Starts a redis-server of our own that keeps nothing on disk; `cpu` answers the microseconds that it has used. */
+/**
+ * Starts a redis-server of our own that keeps nothing on disk; `cpu` answers the microseconds that
+ * it has used.
+ */
 export async function startRedis (core) {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'benchmark-'))

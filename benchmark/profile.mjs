@@ -1,4 +1,5 @@
-// What the server of one contender spends its time on: node profile.mjs <file> <name> <load> [<ms>]; see --cpu-prof in Node's manual.
+// What the server of one contender spends its time on: node profile.mjs <file> <name> <load>
+// [<ms>]; see --cpu-prof in Node's manual.
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

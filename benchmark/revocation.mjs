@@ -1,4 +1,5 @@
-// npm --prefix benchmark run revocation: how long after its session was ended on one node is an access token refused on another?
+// npm --prefix benchmark run revocation: how long after its session was ended on one node is an
+// access token refused on another?
 import { once } from 'node:events'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'

@@ -33,7 +33,10 @@ for (const file of readdirSync(new URL('contenders/', import.meta.url))) {
   }
 }
 
-/** One contender under one load for some time: requests per second and the microseconds that each cost. */
+/**
+ * One contender under one load for some time: requests per second and the microseconds that each
+ * cost.
+ */
 async function measure ({ server, generator }, load, ms) {
   const before = { ...await ask(server), redis: await redis.cpu() }
   const { answered, ms: took } = await ask(generator, { load, ms })
@@ -50,7 +53,10 @@ async function measure ({ server, generator }, load, ms) {
 
 const file = new URL('results/results.json', import.meta.url)
 
-/** Writes what has been measured so far, beside what is there of other loads; a smoke run, or some of the contenders, is nothing to keep. */
+/**
+ * Writes what has been measured so far, beside what is there of other loads; a smoke run, or some
+ * of the contenders, is nothing to keep.
+ */
 function save () {
   if (only[0] !== '' || quick) return
   const others = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).samples.filter(({ load }) => !chosen.includes(load)) : []

@@ -1,4 +1,5 @@
-// What HS256 tokens cost, signed and read directly, and by the library under @fastify/jwt. npm --prefix benchmark run tokens
+// What HS256 tokens cost, signed and read directly, and by the library under @fastify/jwt. npm
+// --prefix benchmark run tokens
 import fastJwt from 'fast-jwt'
 import { createHmac, createSecretKey } from 'node:crypto'
 import { createHs256 } from '../dist/tokens/hs256.js'

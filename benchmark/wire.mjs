@@ -16,7 +16,10 @@ export const wire = {
     `grant_type=refresh_token&client_id=app&client_secret=secret-of-the-benchmark&refresh_token=${token}`)
 }
 
-/** Credentials of the right form that nobody issued: the last eight characters tell the forgeries apart. */
+/**
+ * Credentials of the right form that nobody issued: the last eight characters tell the forgeries
+ * apart.
+ */
 export function forge (credentials, number) {
   const tail = number.toString(36).padStart(8, 'x')
   const forged = (value) => value && value.slice(0, -8) + tail

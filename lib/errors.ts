@@ -2,7 +2,8 @@ import createError = require('@fastify/error')
 
 type Constructor = createError.FastifyErrorConstructor<{ code: string, statusCode: number }, [string?]>
 
-// Refusals are answers, not accidents: no stack is captured for them, so that forged tokens cost little.
+// Refusals are answers, not accidents: no stack is captured for them, so that forged tokens cost
+// little.
 const refusal = (code: string, message: string, status: number): Constructor =>
   createError(code, message, status, Error, false)
 
@@ -13,7 +14,9 @@ export const InvalidLoginError: Constructor = createError('INVALID_LOGIN', '%s',
 /** What the `claims` hook returned cannot be claims: the application's mistake. */
 export const InvalidClaimsError: Constructor = createError('INVALID_CLAIMS', '%s', 500)
 
-/** The imported `authenticate` hook found no registration of the plugin in the scope of its route. */
+/**
+ * The imported `authenticate` hook found no registration of the plugin in the scope of its route.
+ */
 export const NotRegisteredError: Constructor = createError('NOT_REGISTERED', 'fastify-jwt-sessions is not registered in the scope of this route: await its registration first', 500)
 
 /** The request brings no access token. @see RFC 6750 §3 */
@@ -46,15 +49,24 @@ export const SessionUnboundError: Constructor =
 /** A proof is required, and the request brings none; 401 at the guard. @see RFC 9449 §5 */
 export const DpopProofMissingError: Constructor =
   refusal('DPOP_PROOF_MISSING', 'A DPoP proof is required', 400)
-/** Anything that is wrong with a proof, except that it is not fresh; 401 at the guard. @see RFC 9449 §4.3 */
+/**
+ * Anything that is wrong with a proof, except that it is not fresh; 401 at the guard.
+ * @see RFC 9449 §4.3
+ */
 export const DpopProofInvalidError: Constructor =
   refusal('DPOP_PROOF_INVALID', 'The DPoP proof is invalid', 400)
-/** The proof is not fresh: it must be repeated with the nonce of this answer; 401 at the guard. @see RFC 9449 §8 */
+/**
+ * The proof is not fresh: it must be repeated with the nonce of this answer; 401 at the guard.
+ * @see RFC 9449 §8
+ */
 export const DpopNonceRequiredError: Constructor =
   refusal('DPOP_NONCE_REQUIRED', 'The DPoP proof must carry the nonce of this answer', 400)
 /** A page of a foreign origin called one of the two routes. */
 export const CrossOriginRequestError: Constructor = refusal('CROSS_ORIGIN_REQUEST', 'Requests from this origin are not allowed', 403)
-/** Sessions are ended, but not all the replicas that `durability` names have confirmed it in time; asking again asks them again. */
+/**
+ * Sessions are ended, but not all the replicas that `durability` names have confirmed it in time;
+ * asking again asks them again.
+ */
 export const EndingUnconfirmedError: Constructor = refusal('ENDING_UNCONFIRMED', 'The sessions are ended, but replicas have yet to confirm it: try again', 503)
 /** The store did not answer in time, or answered an error. */
 export const StoreUnavailableError: Constructor = refusal('STORE_UNAVAILABLE', 'Sessions are unavailable for the moment, try again', 503)

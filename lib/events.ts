@@ -44,7 +44,10 @@ export type EventName = keyof typeof events
 /** Emits an event of one registration. */
 export type Emit = (name: EventName, event: SessionEvent) => void
 
-/** Creates what emits events; a subscriber that throws harms nobody (Node reports it as an uncaught exception). */
+/**
+ * Creates what emits events; a subscriber that throws harms nobody (Node reports it as an uncaught
+ * exception).
+ */
 export function createEmit (prefix: string): Emit {
   return (name, event) => {
     if (events[name].hasSubscribers) events[name].publish({ ...event, prefix })

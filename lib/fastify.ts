@@ -8,7 +8,10 @@ import type { TokenResponse } from './routes/token-response'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** A hook that lets in requests with a good access token, and fills `request.user` and `request.sid`. */
+    /**
+     * A hook that lets in requests with a good access token, and fills `request.user` and
+     * `request.sid`.
+     */
     authenticate: AuthenticateHook
     /** A user's sessions. */
     sessions: Sessions
@@ -22,7 +25,10 @@ declare module 'fastify' {
   interface FastifyReply {
     /** Opens a session and resolves with the token response, for the handler to send. */
     login: (claims: LoginClaims, options?: LoginOptions) => Promise<TokenResponse>
-    /** Ends this request's session and clears the cookie; resolves with whether the replicas have confirmed it. */
+    /**
+     * Ends this request's session and clears the cookie; resolves with whether the replicas have
+     * confirmed it.
+     */
     logout: (options?: LogoutOptions) => Promise<boolean>
   }
 }

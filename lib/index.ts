@@ -7,7 +7,8 @@ import { RedisStore } from './store/redis/redis'
 
 const authPlugin = Object.assign(plugin, { default: plugin, authPlugin: plugin, authenticate, MemoryStore, RedisStore })
 
-// `export =` can carry types only in a namespace of the same name. A test holds its list to that of public.ts.
+// `export =` can carry types only in a namespace of the same name. A test holds its list to that of
+// public.ts.
 // eslint-disable-next-line @typescript-eslint/no-redeclare
 declare namespace authPlugin {
   export type AccessClaims = types.AccessClaims

@@ -17,7 +17,10 @@ const readStore: Check<Store | undefined> = (given, path) =>
 /** Reads the two options that say where sessions live. */
 export const readStoreOption = { redis: readRedis, store: readStore }
 
-/** Returns where sessions live: what was given, or the client of @fastify/redis. @throws INVALID_OPTION */
+/**
+ * Returns where sessions live: what was given, or the client of @fastify/redis.
+ * @throws INVALID_OPTION
+ */
 export function chooseStore (
   store: Store | undefined, redis: RedisClient | undefined, registered: unknown
 ): Store {

@@ -22,7 +22,8 @@ const attack = (target: string) => `(async () => {
 const attacks = [
   { from: 'another port', victim: 'localhost', attacker: 'localhost', site: 'same-site', statuses: [403, 403, 403, 403] },
   { from: 'a sibling subdomain', victim: 'app.site.localhost', attacker: 'evil.site.localhost', site: 'same-site', statuses: [403, 403, 403, 403] },
-  // SameSite=Strict keeps the cookie at home, so there is nothing to rotate; a logout is refused all the same.
+  // SameSite=Strict keeps the cookie at home, so there is nothing to rotate; a logout is refused
+  // all the same.
   { from: 'a foreign origin', victim: 'localhost', attacker: '127.0.0.1', site: 'cross-site', statuses: [401, 403, 401, 403] }
 ]
 

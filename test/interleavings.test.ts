@@ -8,7 +8,10 @@ import { age } from './support/age'
 
 type Test = InstanceType<typeof import('tap').Test>
 
-/** What users and their devices do, over HTTP. `of` numbers the sessions in the order of their logins, `back` generations. */
+/**
+ * What users and their devices do, over HTTP. `of` numbers the sessions in the order of their
+ * logins, `back` generations.
+ */
 type Step =
   | { act: 'login', user: User }
   | { act: 'refresh', of: number, back: number }

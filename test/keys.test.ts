@@ -508,7 +508,9 @@ t.test('a wrong key fails the registration with its reason, which never says the
   }
 })
 
-/** An app, and a check that a forged access token is refused the same way whatever is wrong with it. */
+/**
+ * An app, and a check that a forged access token is refused the same way whatever is wrong with it.
+ */
 async function attacked (t: Tap, secret: Secret) {
   const { app, login } = await build(t, { secret })
   async function refusal (token: string): Promise<void>

@@ -81,7 +81,10 @@ class Run {
     }
   }
 
-  /** All at once, each by another node's way: what comes back must be what some order of them would have given. */
+  /**
+   * All at once, each by another node's way: what comes back must be what some order of them would
+   * have given.
+   */
   async atOnce (commands: Array<Exclude<Command, { verb: 'pass' }>>): Promise<void> {
     const { stores } = this.#subject
     const names = commands.map((command) => this.#name(command))

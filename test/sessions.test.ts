@@ -11,7 +11,10 @@ import { age } from './support/age'
 type Test = InstanceType<typeof import('tap').Test>
 type Options = Partial<AuthPluginOptions>
 
-/** A backend: options for one more node on it, and a way to let time pass for the sessions that it holds. */
+/**
+ * A backend: options for one more node on it, and a way to let time pass for the sessions that it
+ * holds.
+ */
 interface Backend {
   options: () => Options
   pass: (ms: number) => Promise<void> | void

@@ -15,7 +15,10 @@ type Test = InstanceType<typeof import('tap').Test>
 
 const channel = 'jwt:ended'
 
-/** Listens through a client until the test ends; `heard` is what it says, in order, and `next` waits for what comes after what it found last. */
+/**
+ * Listens through a client until the test ends; `heard` is what it says, in order, and `next` waits
+ * for what comes after what it found last.
+ */
 function listenTo (t: Test, client: unknown) {
   const heard: string[] = []
   const close = subscribe(client as Publisher, channel, {

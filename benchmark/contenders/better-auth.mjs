@@ -1,4 +1,5 @@
-// better-auth in Fastify, its sessions in Redis; users sign in anonymously, for no password should be hashed here.
+// better-auth in Fastify, its sessions in Redis; users sign in anonymously, for no password should
+// be hashed here.
 import { betterAuth } from 'better-auth'
 import { memoryAdapter } from 'better-auth/adapters/memory'
 import { fromNodeHeaders } from 'better-auth/node'

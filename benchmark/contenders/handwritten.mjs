@@ -1,4 +1,5 @@
-// What applications write for themselves: one session per user, the current refresh token's hash under the user's key.
+// What applications write for themselves: one session per user, the current refresh token's hash
+// under the user's key.
 import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import { Redis } from 'ioredis'

@@ -1,11 +1,14 @@
-// oidc-provider's refresh grant with rotation, its state in Redis; a route of ours stands for the login pages.
+// oidc-provider's refresh grant with rotation, its state in Redis; a route of ours stands for the
+// login pages.
 import { Redis } from 'ioredis'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import Provider from 'oidc-provider'
 import { idleLifetime } from '../serve.mjs'
 
-/** The adapter that oidc-provider asks for: a hash for each thing, a list of the keys of each grant. */
+/**
+ * The adapter that oidc-provider asks for: a hash for each thing, a list of the keys of each grant.
+ */
 const adapter = (redis) => class {
   constructor (model) { this.model = model }
   key (id) { return `oidc:${this.model}:${id}` }

@@ -17,7 +17,10 @@ export class AuthGuard implements CanActivate {
   }
 }
 
-/** Answers Fastify's errors as Fastify does: Nest by itself drops their `code` and their headers, and so the client's cue to refresh. */
+/**
+ * Answers Fastify's errors as Fastify does: Nest by itself drops their `code` and their headers,
+ * and so the client's cue to refresh.
+ */
 @Catch()
 export class FastifyErrorFilter extends BaseExceptionFilter implements ExceptionFilter {
   override catch (given: FastifyError & { headers?: Record<string, string> }, host: ArgumentsHost): void {

@@ -27,19 +27,27 @@ export interface OpenedSession {
 }
 
 /**
- * `fastify.sessions`: a user's sessions, for pages of devices, for ending them, and for tests. All reject with
- * STORE_UNAVAILABLE; with `durability`, the two that end sessions reject with ENDING_UNCONFIRMED.
+ * `fastify.sessions`: a user's sessions, for pages of devices, for ending them, and for tests. All
+ * reject with STORE_UNAVAILABLE; with `durability`, the two that end sessions reject with
+ * ENDING_UNCONFIRMED.
  */
 export interface Sessions {
   /** Resolves with all sessions of a user, oldest first; with none if the user is not known. */
   list: (sub: string) => Promise<Session[]>
-  /** Ends one session of this user; `false` if there is no such session, or it is another user's. */
+  /**
+   * Ends one session of this user; `false` if there is no such session, or it is another user's.
+   */
   revoke: (sub: string, sid: string) => Promise<boolean>
   /** Ends all sessions of a user, except one; resolves with how many. */
   revokeAll: (sub: string, options?: { except?: string | null }) => Promise<number>
-  /** Changes a session; `false` if there is no such session of this user. Rejects with INVALID_LOGIN for wrong values. */
+  /**
+   * Changes a session; `false` if there is no such session of this user. Rejects with INVALID_LOGIN
+   * for wrong values.
+   */
   update: (sub: string, sid: string, change: SessionUpdate) => Promise<boolean>
-  /** Opens a session without a request: for tests, scripts and support. Rejects with INVALID_LOGIN. */
+  /**
+   * Opens a session without a request: for tests, scripts and support. Rejects with INVALID_LOGIN.
+   */
   open: (claims: LoginClaims, options?: LoginOptions) => Promise<OpenedSession>
 }
 

@@ -16,12 +16,18 @@ type Renewed = string | undefined | Refusal
 
 const invalid: Complain = (sentence) => new InvalidClaimsError(`the claims hook: ${sentence}`)
 
-/** Creates what asks the `claims` hook before a rotation is written: once per session and process at a time. */
+/**
+ * Creates what asks the `claims` hook before a rotation is written: once per session and process at
+ * a time.
+ */
 export function createRenewClaims (services: Services) {
   const { settings, store, endings } = services
   const inFlight = new Map<string, Promise<Renewed>>()
 
-  /** Resolves with the content to write, or with what the token is refused for. @throws what the hook throws, as a 5xx */
+  /**
+   * Resolves with the content to write, or with what the token is refused for.
+   * @throws what the hook throws, as a 5xx
+   */
   return async function renewClaims (
     token: RefreshToken, { boundTo, proof }: Presentation, credentials: Credentials, request: FastifyRequest
   ): Promise<Renewed> {

@@ -36,15 +36,20 @@ export function reauthenticationRequired (maxAge: number): Refusal {
   })
 }
 
-/** A refusal of a refresh token at a guard, which owes a challenge. Anything else is returned as it is. @see RFC 6750 §3 */
+/**
+ * A refusal of a refresh token at a guard, which owes a challenge. Anything else is returned as it
+ * is.
+ * @see RFC 6750 §3
+ */
 export function challengeRefusal (refusal: Refusal): Refusal {
   const { statusCode, message, headers } = refusal
   return statusCode === 401 ? Object.assign(refusal, { headers: { ...challenge('invalid_token', message), ...headers } }) : refusal
 }
 
 /**
- * Sees to it that the headers of a refusal reach the client, whatever error handler writes the answer. They are added as the
- * headers leave, and only to an answer of that status: a request that is let in after all, by another strategy, has none.
+ * Sees to it that the headers of a refusal reach the client, whatever error handler writes the
+ * answer. They are added as the headers leave, and only to an answer of that status: a request that
+ * is let in after all, by another strategy, has none.
  */
 export function carryHeaders (raw: FastifyReply['raw'], { headers, statusCode }: Refusal): void {
   if (headers === undefined) return

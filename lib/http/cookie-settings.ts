@@ -4,7 +4,10 @@ import { deny, isBoolean, isString, object, value } from '../options/schema'
 /** The attributes of a cookie, as in @fastify/cookie, and its name. */
 export interface CookieOptions
   extends Pick<SerializeOptions, 'domain' | 'httpOnly' | 'partitioned' | 'path' | 'priority' | 'sameSite'> {
-  /** Used as it is. @default the noun with the strictest prefix that the attributes allow: `__Host-refresh_token` */
+  /**
+   * Used as it is.
+   * @default the noun with the strictest prefix that the attributes allow: `__Host-refresh_token`
+   */
   name?: string
   /** @default true */
   secure?: boolean
@@ -49,7 +52,10 @@ interface Defaults {
   sameSite: 'strict' | 'lax'
 }
 
-/** Normalizes the attributes, and finds the strictest name that they allow. @see RFC 6265bis §4.1.3 */
+/**
+ * Normalizes the attributes, and finds the strictest name that they allow.
+ * @see RFC 6265bis §4.1.3
+ */
 export function readCookieSettings (given: unknown, defaults: Defaults): CookieSettings {
   const { option, noun } = defaults
   const { name, path = defaults.path, sameSite = defaults.sameSite, ...others } = read(given, option)

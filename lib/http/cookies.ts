@@ -5,7 +5,10 @@ import { longestMaxAge, type CookieSettings } from './cookie-settings'
 /** The cookies of one name. */
 export interface Cookie {
   readonly name: string
-  /** Returns all values that a Cookie header has for the name: an old cookie of another path may stand before the right one. */
+  /**
+   * Returns all values that a Cookie header has for the name: an old cookie of another path may
+   * stand before the right one.
+   */
   read: (header: string | undefined) => string[]
   /** Returns the Set-Cookie line that sets it, as `write` does. */
   serialize: (value: string, ms: number | undefined) => string
@@ -24,8 +27,9 @@ export interface Codec {
 }
 
 /**
- * Returns what reads and writes cookies: @fastify/cookie as the application has registered it, or else registered in this
- * scope. Call it in a scope of the plugin's own, where a second registration meets nobody.
+ * Returns what reads and writes cookies: @fastify/cookie as the application has registered it, or
+ * else registered in this scope. Call it in a scope of the plugin's own, where a second
+ * registration meets nobody.
  */
 export async function prepareCookies (scope: FastifyInstance): Promise<Codec> {
   if (!scope.hasDecorator('serializeCookie')) await scope.register(fastifyCookie, { hook: false })

@@ -19,7 +19,8 @@ export function createIsTrusted (trustedOrigins: ReadonlyArray<string | RegExp>)
 }
 
 /**
- * Returns whether a page of a foreign origin makes this request. A client that is no browser sends neither header: it is not.
+ * Returns whether a page of a foreign origin makes this request. A client that is no browser sends
+ * neither header: it is not.
  * @see Fetch Metadata Request Headers §2.1, RFC 6454 §7
  */
 export function isForeign ({ headers, host }: Sent, isTrusted: IsTrusted): boolean {
@@ -32,7 +33,11 @@ export function isForeign ({ headers, host }: Sent, isTrusted: IsTrusted): boole
 
 const safe = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Returns whether a request may change something. A handshake may, whatever its method: a socket can do anything. @see RFC 9110 §9.2.1 */
+/**
+ * Returns whether a request may change something. A handshake may, whatever its method: a socket
+ * can do anything.
+ * @see RFC 9110 §9.2.1
+ */
 export const isUnsafe = ({ method, headers }: { method: string, headers: IncomingHttpHeaders }): boolean =>
   !safe.has(method) || headers.upgrade !== undefined
 
@@ -44,7 +49,8 @@ export function checkOrigin (sent: Sent, isTrusted: IsTrusted): void {
   throw refuse(CrossOriginRequestError, `from ${from}, to ${sent.host}; trustedOrigins names the origins that may`)
 }
 
-// The host is read in the origin's scheme, so that a default port counts as the same whether it is named or not.
+// The host is read in the origin's scheme, so that a default port counts as the same whether it is
+// named or not.
 function isOwn (origin: string, host: string): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host: originHost } = new URL(origin)

@@ -10,7 +10,10 @@ const zero = /^0+(?:\.0+)?(?=\s*[a-z]|$)/i
 const parseText = (text: string): number | undefined =>
   zero.test(text) && parse(text.replace(zero, '1')) !== undefined ? 0 : parse(text)
 
-/** Reads a duration into whole milliseconds; `undefined` where it is none, negative, or longer than ten years. */
+/**
+ * Reads a duration into whole milliseconds; `undefined` where it is none, negative, or longer than
+ * ten years.
+ */
 export function toMilliseconds (duration: unknown): number | undefined {
   const ms = typeof duration === 'number' ? duration * 1000 : typeof duration === 'string' ? parseText(duration) : undefined
   if (ms === undefined || !(ms >= 0 && ms <= longest)) return undefined

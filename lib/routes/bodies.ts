@@ -14,8 +14,8 @@ const longestEcho = 60
 export const bodyLimit = 16 * 1024
 
 /**
- * Takes JSON, forms where they are on, and empty bodies of whatever type: real clients name any type on a POST without a
- * body. An empty body keeps no type, so it is no form either.
+ * Takes JSON, forms where they are on, and empty bodies of whatever type: real clients name any
+ * type on a POST without a body. An empty body keeps no type, so it is no form either.
  */
 export function acceptBodies (scope: FastifyInstance, { forms }: { forms: boolean }): void {
   const allowed = forms ? 'application/json, application/x-www-form-urlencoded' : 'application/json'

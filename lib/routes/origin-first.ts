@@ -8,8 +8,9 @@ import { isForm } from './forms'
 const isJson = /^application\/(?:[\w.+-]+\+)?json/i
 
 /**
- * Puts the check of the origin before the hooks of a route: an application's hook may act on a cookie of its own. It judges
- * requests that bring a cookie. JSON in the body is beyond a foreign page's reach without CORS, and is judged once it is read.
+ * Puts the check of the origin before the hooks of a route: an application's hook may act on a
+ * cookie of its own. It judges requests that bring a cookie. JSON in the body is beyond a foreign
+ * page's reach without CORS, and is judged once it is read.
  */
 function checkFirst ({ settings, isTrusted }: Services, options: RouteExtras, refuse: (request: FastifyRequest) => void) {
   const { transports } = settings.refreshToken
@@ -28,8 +29,8 @@ export const checkOriginFirst = (services: Services, options: RouteExtras): Rout
   checkFirst(services, options, (request) => checkOrigin(request, services.isTrusted))
 
 /**
- * For a refresh: a token that is refused whoever presents it is refused as such, so that verdicts have one order. The token
- * of a form is not read yet: the cookie beside it says nothing of it.
+ * For a refresh: a token that is refused whoever presents it is refused as such, so that verdicts
+ * have one order. The token of a form is not read yet: the cookie beside it says nothing of it.
  */
 export const judgeForeignFirst = (services: Services, options: RouteExtras): RouteExtras =>
   checkFirst(services, options, (request) => {

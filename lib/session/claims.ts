@@ -9,7 +9,10 @@ const reserved = [
 /** Creates the error for a sentence that says what is wrong. */
 export type Complain = (sentence: string) => Error
 
-/** Splits claims into `sub` and the rest. @throws what `complain` creates for the first thing that is wrong with them */
+/**
+ * Splits claims into `sub` and the rest.
+ * @throws what `complain` creates for the first thing that is wrong with them
+ */
 export function readClaims (given: unknown, complain: Complain): { sub: unknown, claims: Record<string, unknown> } {
   if (!isPlain(given)) throw complain('claims must be a plain object')
   const { sub, ...claims } = given
@@ -24,7 +27,10 @@ export function readClaims (given: unknown, complain: Complain): { sub: unknown,
 /** Returns whether a value is plain JSON. */
 export const isJson = (given: unknown): boolean => findForeign(given) === undefined
 
-/** Calls the `claims` hook; whatever it throws is no verdict on the client. @throws what it throws, as a 5xx */
+/**
+ * Calls the `claims` hook; whatever it throws is no verdict on the client.
+ * @throws what it throws, as a 5xx
+ */
 export async function callHook<T> (hook: () => Promise<T>): Promise<T> {
   try {
     return await hook()
@@ -41,8 +47,8 @@ function isPlain (given: unknown): given is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-// Returns the path of the first value that would not survive JSON, or that changes what a later reader
-// inherits. A member that is undefined is one that is not there.
+// Returns the path of the first value that would not survive JSON, or that changes what a later
+// reader inherits. A member that is undefined is one that is not there.
 function findForeign (given: unknown, path = '', above = new Set<unknown>()): string | undefined {
   if (given === null || typeof given === 'string' || typeof given === 'boolean') return undefined
   if (typeof given === 'number') return Number.isFinite(given) ? undefined : path

@@ -2,7 +2,10 @@ import { hash } from 'node:crypto'
 import type { SessionRecord } from '../store/store'
 import type { Transport } from './session'
 
-/** What a session is, apart from its times: fixed at login, except what an update or a refresh renews. */
+/**
+ * What a session is, apart from its times: fixed at login, except what an update or a refresh
+ * renews.
+ */
 export interface Content {
   sub: string
   /** Claims other than `sub`. */
@@ -19,7 +22,10 @@ export interface Content {
 
 const tagPurpose = Buffer.from('fastify-jwt-sessions user ')
 
-/** Returns the tag of a user: 16 bytes of base64url that lead to the hash slot of all their sessions. */
+/**
+ * Returns the tag of a user: 16 bytes of base64url that lead to the hash slot of all their
+ * sessions.
+ */
 export function userTagOf (sub: string): string {
   // As UTF-16: in UTF-8 all lone surrogates would become one character, and their users one user.
   const text = Buffer.concat([tagPurpose, Buffer.from(sub, 'utf16le')])
@@ -49,8 +55,8 @@ const unreadable: Content = {
 }
 
 /**
- * Reads the content that a store keeps. What `packContent` cannot have written has no `sub`, which no session is without: it
- * can be listed and ended like any other, and no token is answered by it.
+ * Reads the content that a store keeps. What `packContent` cannot have written has no `sub`, which
+ * no session is without: it can be listed and ended like any other, and no token is answered by it.
  */
 export function readContent (record: Pick<SessionRecord, 'content'>): Content {
   const [first = '', device = '', claims = '{}', data] = record.content.split('\n')

@@ -30,7 +30,10 @@ export interface Unconfirmed {
 
 /** Makes sure that endings outlive the server that they were written to. */
 export interface Durability {
-  /** Resolves with whether enough replicas have all of these endings, also of those that had ended before. */
+  /**
+   * Resolves with whether enough replicas have all of these endings, also of those that had ended
+   * before.
+   */
   confirm: (endings: readonly Unconfirmed[]) => Promise<boolean>
   close: () => void
 }
@@ -38,7 +41,10 @@ export interface Durability {
 /** Asks nobody: the default, under which an ending is as durable as any other write. */
 export const noDurability: Durability = { confirm: async () => true, close () {} }
 
-/** Waits for replicas after each ending; what they did not confirm in time is an event `unconfirmed`. */
+/**
+ * Waits for replicas after each ending; what they did not confirm in time is an event
+ * `unconfirmed`.
+ */
 export function createDurability (store: Store, settings: DurabilitySettings, emit: Emit): Durability {
   const { replicas, timeout } = settings
   const replication = store.replication?.() as Replication

@@ -16,8 +16,9 @@ export interface Ending {
 /** The one way to say that sessions have ended. */
 export interface Endings {
   /**
-   * Tells this node's watch and the subscribers of events, then waits for the replicas of `durability`; resolves with
-   * whether enough of them have confirmed every one. All endings of a request go in one call, and so in one wait.
+   * Tells this node's watch and the subscribers of events, then waits for the replicas of
+   * `durability`; resolves with whether enough of them have confirmed every one. All endings of a
+   * request go in one call, and so in one wait.
    */
   conclude: (endings: readonly Ending[]) => Promise<boolean>
 }

@@ -4,9 +4,14 @@ import type { Emit } from '../events'
 import type { BoundedStore } from '../store/bounded'
 import { userTagOf } from './content'
 
-/** What this node knows of sessions, so that it can refuse the access tokens of those that ended. */
+/**
+ * What this node knows of sessions, so that it can refuse the access tokens of those that ended.
+ */
 export interface RevocationWatch {
-  /** Returns whether a session is known to have ended; a promise if the store is asked about one not known yet. */
+  /**
+   * Returns whether a session is known to have ended; a promise if the store is asked about one not
+   * known yet.
+   */
   hasEnded: (sid: string, sub: string) => boolean | Promise<boolean>
   /** Returns whether a session is known to have ended, without asking. */
   isKnownToHaveEnded: (sid: string) => boolean
@@ -16,7 +21,9 @@ export interface RevocationWatch {
   close: () => void
 }
 
-/** Knows nothing and costs nothing: the default, under which access tokens live out their lifetime. */
+/**
+ * Knows nothing and costs nothing: the default, under which access tokens live out their lifetime.
+ */
 export const noWatch: RevocationWatch = {
   hasEnded: () => false,
   isKnownToHaveEnded: () => false,
@@ -26,14 +33,18 @@ export const noWatch: RevocationWatch = {
 }
 
 const mostAlive = 100_000
-/** How many ended sessions are forgotten at most for each one that ends, so that no ending pauses the process. */
+/**
+ * How many ended sessions are forgotten at most for each one that ends, so that no ending pauses
+ * the process.
+ */
 const mostForgotten = 4
 
 /**
- * Listens for every session that ends, and remembers it for as long as an access token lives. It asks the store once about
- * a session that it meets for the first time, or for the first time after a gap. While this node is disconnected, what it
- * knows to have ended stays refused, and everything else passes. A bound on memory lets no ended session in: the store is
- * asked again about what was forgotten.
+ * Listens for every session that ends, and remembers it for as long as an access token lives. It
+ * asks the store once about a session that it meets for the first time, or for the first time after
+ * a gap. While this node is disconnected, what it knows to have ended stays refused, and everything
+ * else passes. A bound on memory lets no ended session in: the store is asked again about what was
+ * forgotten.
  * @param lifetime how long an access token lives, in ms
  */
 export function createWatch (

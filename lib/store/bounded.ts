@@ -6,7 +6,10 @@ import { createTimeout } from './timeout'
 
 type Step<S> = S extends (...args: [...infer Args, number]) => infer Result ? (...args: Args) => Result : never
 
-/** A store whose every step has its deadline inside. All reject with STORE_UNAVAILABLE where the store fails or is late. */
+/**
+ * A store whose every step has its deadline inside. All reject with STORE_UNAVAILABLE where the
+ * store fails or is late.
+ */
 export interface BoundedStore {
   /** Returns the time in ms since the epoch: by the store's clock where that is known. */
   now: () => number
@@ -65,7 +68,8 @@ function inTime<T> (step: () => Promise<T>, timeout: number): Promise<T> {
 }
 
 function unavailable (error: unknown, emit: Emit): Error {
-  // A client's error carries the command with its arguments, which are secret: only its message goes on.
+  // A client's error carries the command with its arguments, which are secret: only its message
+  // goes on.
   const cause = new Error(error instanceof Error ? error.message : 'the store failed')
   emit('store-error', { error: cause })
   return Object.assign(new StoreUnavailableError(), { reason: cause.message, headers: { 'retry-after': '1' } })

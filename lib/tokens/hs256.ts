@@ -4,7 +4,9 @@ import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 export interface Hs256 {
   readonly kid: string
   sign: (payload: object) => string
-  /** Returns whether what follows the last dot of a token is the signature of what stands before it. */
+  /**
+   * Returns whether what follows the last dot of a token is the signature of what stands before it.
+   */
   isSigned: (token: string) => boolean
   /** Returns what an authentic token with that header says; `undefined` for any other text. */
   verify: (token: string) => unknown
@@ -13,7 +15,10 @@ export interface Hs256 {
 /** Writes a JOSE header, or a payload, as a token has it. @see RFC 7515 §3.1 */
 export const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** Creates what signs and verifies tokens of one type under one key. @see RFC 7515 §3.1, RFC 7518 §3.2 */
+/**
+ * Creates what signs and verifies tokens of one type under one key.
+ * @see RFC 7515 §3.1, RFC 7518 §3.2
+ */
 export function createHs256 (secret: Buffer, typ: string, kid: string): Hs256 {
   // A KeyObject: with a Buffer, Node 24 takes five times as long.
   const key = createSecretKey(secret)

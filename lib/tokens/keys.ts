@@ -1,12 +1,18 @@
 import { createPrivateKey, createPublicKey, hkdfSync, KeyObject, createHash } from 'node:crypto'
 import { deny } from '../options/schema'
 
-/** A shared secret of at least 32 bytes (HS256), or a key pair: Ed25519 → EdDSA, P-256 → ES256, RSA ≥ 2048 → RS256. */
+/**
+ * A shared secret of at least 32 bytes (HS256), or a key pair: Ed25519 → EdDSA, P-256 → ES256, RSA
+ * ≥ 2048 → RS256.
+ */
 export type Secret = string | Buffer | { private?: string | Buffer | KeyObject, public?: string | Buffer | KeyObject }
 
 export type Algorithm = 'HS256' | 'EdDSA' | 'ES256' | 'RS256'
 
-/** The keys of 32 bytes that are derived from one of the ring, each for one purpose. @see RFC 5869 */
+/**
+ * The keys of 32 bytes that are derived from one of the ring, each for one purpose.
+ * @see RFC 5869
+ */
 export interface DerivedKeys {
   /** Signs refresh tokens. */
   readonly refreshToken: Buffer
@@ -18,7 +24,10 @@ export interface DerivedKeys {
   readonly nonce: Buffer
 }
 
-/** One key of the ring: what signs and verifies access tokens, and the keys derived from it for everything else. */
+/**
+ * One key of the ring: what signs and verifies access tokens, and the keys derived from it for
+ * everything else.
+ */
 export interface Key {
   readonly kid: string
   readonly algorithm: Algorithm

@@ -10,7 +10,10 @@ export interface RefreshToken {
   readonly key: string
   /** The public id of the session, which follows from its key. */
   readonly sid: string
-  /** The tag of the session's user, which leads to the hash slot of their sessions; sealed in the token. */
+  /**
+   * The tag of the session's user, which leads to the hash slot of their sessions; sealed in the
+   * token.
+   */
   readonly userTag: string
   readonly generation: number
   /** When it was handed out, in ms since the session's creation. */
@@ -55,7 +58,8 @@ export function createRefreshTokens (keys: Ring<RefreshKey>): RefreshTokens {
   return {
     signer: hint(keys[0].kid),
     sign: ({ key, userTag, transport, idleLifetime, jkt }, record, { generation, at }) => {
-      // While a ring changes, nodes differ in which key is the first: the one that rotated has decided.
+      // While a ring changes, nodes differ in which key is the first: the one that rotated has
+      // decided.
       const { hs256, seal } = keys.find(({ kid }) => hint(kid) === record.signer) ?? keys[0]
       return hs256.sign({
         key,

@@ -2,16 +2,19 @@ import { createCipheriv } from 'node:crypto'
 
 /** Hides the tag of a user in a refresh token from everybody but this ring of keys. */
 export interface Seal {
-  /** Seals a tag, or opens a sealed one. Both are 16 bytes of base64url, as is the session's key. */
+  /**
+   * Seals a tag, or opens a sealed one. Both are 16 bytes of base64url, as is the session's key.
+   */
   apply: (tag: string, sessionKey: string) => string
 }
 
 const size = 16
 
 /**
- * Creates a seal under a key of 32 bytes: one block of AES in counter mode, whose counter is the random key of the session.
- * So two sessions of one user have nothing in common, and who can guess every `sub` learns nothing from a token. The
- * token's signature protects it. The cipher is kept, since creating one takes ten times as long as a block (3 µs).
+ * Creates a seal under a key of 32 bytes: one block of AES in counter mode, whose counter is the
+ * random key of the session. So two sessions of one user have nothing in common, and who can guess
+ * every `sub` learns nothing from a token. The token's signature protects it. The cipher is kept,
+ * since creating one takes ten times as long as a block (3 µs).
  * @see NIST SP 800-38A §6.5
  */
 export function createSeal (secret: Buffer): Seal {

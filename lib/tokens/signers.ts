@@ -6,13 +6,19 @@ import { createSeal, type Seal } from './seal'
 
 export type Payload = Record<string, unknown>
 
-/** Signs and verifies access tokens with one key. What it verifies has a signature and a type; its times are not judged. */
+/**
+ * Signs and verifies access tokens with one key. What it verifies has a signature and a type; its
+ * times are not judged.
+ */
 export interface Signer {
   readonly kid: string
   /** What its own tokens have before their first dot. */
   readonly header: string
   sign: (payload: Payload) => string
-  /** Returns the claims, or `undefined`. @throws if the token is not this key's, of another type, or lacks a claim */
+  /**
+   * Returns the claims, or `undefined`.
+   * @throws if the token is not this key's, of another type, or lacks a claim
+   */
   verify: (token: string) => Payload | undefined
 }
 
@@ -36,8 +42,9 @@ export interface FixedClaims {
 const typ = 'at+jwt'
 
 /**
- * Prepares @fastify/jwt for access tokens, one namespace for each key. Call it in a scope of the plugin's own, where it
- * meets no other instance of @fastify/jwt. With a shared secret it only verifies them.
+ * Prepares @fastify/jwt for access tokens, one namespace for each key. Call it in a scope of the
+ * plugin's own, where it meets no other instance of @fastify/jwt. With a shared secret it only
+ * verifies them.
  */
 export async function prepareSigners (scope: FastifyInstance, ring: Ring<Key>, fixed: FixedClaims): Promise<Ring<Signer>> {
   const { issuer, audience } = fixed
@@ -86,8 +93,8 @@ function toSigner (
       verify: (token) => jwt.verify<Payload>(token)
     }
   }
-  // The same token in less than half the time; and a digest rejects forgeries for a tenth of what the verifier's
-  // exceptions cost.
+  // The same token in less than half the time; and a digest rejects forgeries for a tenth of what
+  // the verifier's exceptions cost.
   const { sign, isSigned } = createHs256(secret, typ, kid)
   return {
     sign: (payload) => sign({ ...payload, ...claims }),
@@ -95,7 +102,10 @@ function toSigner (
   }
 }
 
-/** Returns the signer that a token's header names, if it is on the ring; the token may still be anything. */
+/**
+ * Returns the signer that a token's header names, if it is on the ring; the token may still be
+ * anything.
+ */
 export function signerOf (signers: Ring<Signer>, token: string): Signer | undefined {
   const header = token.slice(0, token.indexOf('.'))
   const own = signers.find((signer) => signer.header === header)

@@ -4,7 +4,9 @@ import { secret } from '../support/app'
 
 type Options = Parameters<typeof authPlugin>[1]
 
-/** Builds an application with a login, a protected route and the plugin's own; `ready` is awaited. */
+/**
+ * Builds an application with a login, a protected route and the plugin's own; `ready` is awaited.
+ */
 export async function build (options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
   const app = fastify()
   await app.register(authPlugin, { secret, ...options })

@@ -77,7 +77,8 @@ t.test('a master is killed under load', { timeout: 60_000 * soak }, async (t) =>
   const app = await appFor(t, { redis: cluster.client(), storeTimeout: 1.5 })
   const users = Array.from({ length: 200 }, (_, i) => new User(`user-${i}`, into(app)))
   for (const user of users) t.equal((await user.login()).status, 200)
-  // A login that no replica has heard of when its master dies would be lost: that is not what is tried here.
+  // A login that no replica has heard of when its master dies would be lost: that is not what is
+  // tried here.
   for (const node of masters(cluster)) {
     await cluster.admin(node).set(await ownKey(cluster, node), '', 'PX', 1000)
     t.equal(await cluster.admin(node).wait(1, 5000), 1)

@@ -10,7 +10,8 @@ import { into, User } from './user'
 interface Try { method: string, path: string, headers: Record<string, string>, body: string | undefined }
 
 const cookieName = '__Host-refresh_token'
-// Requests that once did what they must not, and shapes that once were thought of; each is tried first.
+// Requests that once did what they must not, and shapes that once were thought of; each is tried
+// first.
 const corpus = JSON.parse(readFileSync(join(__dirname, 'corpus.json'), 'utf8')) as Try[]
 
 t.test('whatever is sent: no 5xx, no change of state, nothing let in', { timeout: 120_000 * soak }, async (t) => {
@@ -31,7 +32,8 @@ t.test('whatever is sent: no 5xx, no change of state, nothing let in', { timeout
   const part = fc.oneof(printable, fc.constantFrom(...token.split('.'), ...access.split('.')), fc.json().map(json => Buffer.from(json).toString('base64url')),
     fc.record({ alg: fc.constantFrom('none', 'HS256', 'HS512', 'RS256', 'EdDSA', 'hs256', null, 1), typ: fc.constantFrom('rt+jwt', 'at+jwt', 'JWT', ''), kid: fc.oneof(printable, fc.constantFrom('__proto__', 'constructor', null, 1, [])) })
       .map(header => Buffer.from(JSON.stringify(header)).toString('base64url')))
-  // One character of a real token is another one: the one before the last of a part, so that it is no mere other spelling of the same bytes.
+  // One character of a real token is another one: the one before the last of a part, so that it is
+  // no mere other spelling of the same bytes.
   const mutated = fc.tuple(fc.constantFrom(token, access), fc.nat(), printable).map(([text, at, by]) => {
     const i = at % (text.length - 2)
     return text.slice(0, i) + (by[0] ?? '~') + text.slice(i + 1)
@@ -89,7 +91,8 @@ t.test('whatever is sent: no 5xx, no change of state, nothing let in', { timeout
   t.equal((await user.refresh()).status, 200, 'and the session is as alive as before')
 })
 
-// Base64 has several spellings of the same bytes, and decoders take them all: such a text is no forgery.
+// Base64 has several spellings of the same bytes, and decoders take them all: such a text is no
+// forgery.
 function sameBytes (text: string, token: string): boolean {
   const bytes = (jwt: string) => jwt.trim().split('.').map(part => Buffer.from(part, 'base64url').toString('hex')).join('.')
   return bytes(text) === bytes(token)

@@ -82,7 +82,8 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
     t.equal(await generation(), 2)
   })
 
-  // In these the script has run and nobody hears of it: a repeat within the grace period brings what was lost.
+  // In these the script has run and nobody hears of it: a repeat within the grace period brings
+  // what was lost.
   const lost: Record<string, Fault> = {
     'the answer comes just over the deadline': (proxy) => { proxy.replies = { delay: storeTimeout * 1.3 } },
     'the answer is lost': (proxy) => { proxy.replies = 'swallow' },

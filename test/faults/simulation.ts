@@ -9,10 +9,14 @@ export interface Network {
   duplicated: number
   /** The mean delay in ms; delays are exponential, so messages overtake each other. */
   delay: number
-  /** The share of refreshes during which the device goes offline, and for how many ms on average. */
+  /**
+   * The share of refreshes during which the device goes offline, and for how many ms on average.
+   */
   offline: number
   outage: number
-  /** The share of refreshes after which the browser is killed before its new cookie is on the disk. */
+  /**
+   * The share of refreshes after which the browser is killed before its new cookie is on the disk.
+   */
   killed: number
 }
 

@@ -27,8 +27,8 @@ async function setUp (t: Test, options = {}) {
   return { app, admin, user, me, session }
 }
 
-// The server's clock cannot be set. What a step comes to is the same: all that it holds is older or younger by so much, and so
-// is what this node has learned of that clock.
+// The server's clock cannot be set. What a step comes to is the same: all that it holds is older or
+// younger by so much, and so is what this node has learned of that clock.
 async function stepRedisClock (t: Test, admin: Parameters<typeof age>[0], ms: number): Promise<void> {
   await age(admin, ms)
   const { now } = performance

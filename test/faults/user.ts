@@ -72,7 +72,10 @@ export class User {
     return await this.send('POST', '/auth/logout', { cookie: `${cookieName}=${this.token}` })
   }
 
-  /** Refreshes until it is told something that a repeat cannot change; 503 and a lost answer are reasons to repeat. */
+  /**
+   * Refreshes until it is told something that a repeat cannot change; 503 and a lost answer are
+   * reasons to repeat.
+   */
   async refreshThrough (pause: () => Promise<unknown>, told: (answer: Answer | Error) => void = () => {}): Promise<Answer> {
     for (;;) {
       const answer = await this.refresh().catch((error: Error) => error)

@@ -47,7 +47,8 @@ t.test('500 users over a network that loses 5 % each way, to a real Redis: nobod
     for (let round = 0; round < rounds; round++) {
       const answer = await user.refreshThrough(async () => {})
       if (answer.status !== 200) refusals.push(answer.code)
-      // The next refresh is due when an access token has lived: no network holds a message for so long.
+      // The next refresh is due when an access token has lived: no network holds a message for so
+      // long.
       await until('the network to be quiet', () => isQuiet(String(i), n))
     }
   }

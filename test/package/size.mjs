@@ -1,4 +1,5 @@
-// What installing the package adds, beside the bare plugins that an application has anyway: node test/package/size.mjs
+// What installing the package adds, beside the bare plugins that an application has anyway: node
+// test/package/size.mjs
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 
-// Every session and every TTL is made older, as if that much time had passed on the server. All other times are since the
-// session's creation.
+// Every session and every TTL is made older, as if that much time had passed on the server. All
+// other times are since the session's creation.
 const lua = `
 local ms = tonumber(ARGV[1])
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -18,7 +18,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   redis.call('PEXPIREAT', key, redis.call('PEXPIRETIME', key) - ms)
 end`
 
-/** Lets `ms` pass for all sessions that a Redis server holds: its clock cannot be set, so what it holds is aged. */
+/**
+ * Lets `ms` pass for all sessions that a Redis server holds: its clock cannot be set, so what it
+ * holds is aged.
+ */
 export async function age (client: Redis, ms: number): Promise<void> {
   await client.eval(lua, 0, ms)
 }

@@ -41,7 +41,10 @@ export interface TestApp {
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 type Setup = Partial<AuthPluginOptions> & { server?: FastifyServerOptions, extend?: (app: FastifyInstance) => void | Promise<void> }
 
-/** Builds an application around the plugin, on a memory store with a clock of its own unless another store is given. */
+/**
+ * Builds an application around the plugin, on a memory store with a clock of its own unless another
+ * store is given.
+ */
 export async function build (t: Teardown, { server, extend, ...options }: Setup = {}): Promise<TestApp> {
   const clock = new TestClock()
   const app = Fastify(server)

@@ -1,4 +1,5 @@
-// One node of an application that closes when it is told to, in a process of its own. Argument: the socket of its Redis.
+// One node of an application that closes when it is told to, in a process of its own. Argument: the
+// socket of its Redis.
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import authPlugin from '../../lib/index'

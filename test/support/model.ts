@@ -1,14 +1,17 @@
 import fc from 'fast-check'
 import { minute } from './app'
 
-// Commands step the clock by whole minutes, and all durations end between two minutes, so that the few ms which a real
-// server's clock goes on meanwhile never decide anything.
+// Commands step the clock by whole minutes, and all durations end between two minutes, so that the
+// few ms which a real server's clock goes on meanwhile never decide anything.
 const half = minute / 2
 export const idleLifetime = 10 * minute + half
 export const absoluteLifetime = 30 * minute + half
 export const graces = { strict: 0, short: 2 * minute + half } as const
 
-/** What is done to a store. `of` and the like are numbers of sessions in the order of their creation. */
+/**
+ * What is done to a store. `of` and the like are numbers of sessions in the order of their
+ * creation.
+ */
 export type Command =
   | { verb: 'create', user: User, maxSessions: number }
   | { verb: 'rotate', user: User, of: number, offset: number, grace: keyof typeof graces, content: string | undefined }
@@ -47,10 +50,15 @@ interface Session {
 
 /** Half minutes, to the nearest one; never a negative zero. */
 export const halves = (ms: number): number => Math.round(ms / half) + 0
-/** The id of the session that the command at this position creates; ids are in the order of creation. */
+/**
+ * The id of the session that the command at this position creates; ids are in the order of
+ * creation.
+ */
 export const sidAt = (position: number): string => `session ${String(position).padStart(4, '0')}`
 
-/** All that the stores promise, without a thought for how: a list of living sessions and a clock. */
+/**
+ * All that the stores promise, without a thought for how: a list of living sessions and a clock.
+ */
 export class Model {
   now = 0
   /** The generation that a session has, or last had. */
@@ -65,7 +73,10 @@ export class Model {
     return copy
   }
 
-  /** Does what the command says; `sids` are all that were ever created, `own` is the one that a login creates. */
+  /**
+   * Does what the command says; `sids` are all that were ever created, `own` is the one that a
+   * login creates.
+   */
   apply (command: Command, sids: string[], own: string): Outcome {
     this.#sessions = this.#sessions.filter(({ expiresAt }) => expiresAt > this.now)
     const named = (number: number | undefined) => number === undefined ? undefined : sids[number % sids.length] ?? 'none'
@@ -93,12 +104,18 @@ export class Model {
     }
   }
 
-  /** The generation that a command presents: so many before or after the one that the session has, or last had. */
+  /**
+   * The generation that a command presents: so many before or after the one that the session has,
+   * or last had.
+   */
   presents (sid: string | undefined, offset: number): number {
     return Math.max(1, (this.generations.get(sid ?? '') ?? 1) + offset)
   }
 
-  /** When a token ahead of the store says that it was handed out: as late as the last known, in ms since the login. */
+  /**
+   * When a token ahead of the store says that it was handed out: as late as the last known, in ms
+   * since the login.
+   */
   handedOutAt (sid: string): number {
     const session = this.#sessions.find((session) => session.sid === sid)
     return session === undefined ? 0 : session.refreshedAt - session.createdAt

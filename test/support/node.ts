@@ -1,5 +1,6 @@
-// One node of an application, in a process of its own. Arguments: the socket of its Redis, and the plugin's options as JSON.
-// Each message deploys it anew, with those options. It tells its address, or what went wrong.
+// One node of an application, in a process of its own. Arguments: the socket of its Redis, and the
+// plugin's options as JSON. Each message deploys it anew, with those options. It tells its address,
+// or what went wrong.
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import authPlugin, { type AuthPluginOptions } from '../../lib/index'

@@ -61,7 +61,8 @@ export function snippet (page: string, words: string): Snippet {
 let times = 0
 
 /**
- * Runs the code block of a page in which these words stand, as a module of its own; resolves with what it exports.
+ * Runs the code block of a page in which these words stand, as a module of its own; resolves with
+ * what it exports.
  * @param change what a test must change of the code: a port, an export that it lacks
  */
 export async function recipe<T = unknown> (

@@ -56,7 +56,8 @@ export async function start (t: Teardown, options: Parameters<typeof helpers.bui
   }
 
   const network = { send: send as Send }
-  // A browser is there until it is closed; from Node 24 on nothing else here keeps the process alive.
+  // A browser is there until it is closed; from Node 24 on nothing else here keeps the process
+  // alive.
   const alive = setInterval(() => {}, 1000)
   t.teardown(async () => {
     clearInterval(alive)

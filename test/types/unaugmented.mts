@@ -1,4 +1,5 @@
-// Without an augmentation of @fastify/jwt: claims may be anything, and cannot be taken for something.
+// Without an augmentation of @fastify/jwt: claims may be anything, and cannot be taken for
+// something.
 import Fastify from 'fastify'
 import authPlugin, { MemoryStore, type Claims } from 'fastify-jwt-sessions'
 import { same, type Same } from './same.mjs'

@@ -5,7 +5,11 @@ type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** Launches the browser that the system has, or the one that `CHROMIUM` names; returns a function that creates profiles. @throws a sentence that says what to install */
+/**
+ * Launches the browser that the system has, or the one that `CHROMIUM` names; returns a function
+ * that creates profiles.
+ * @throws a sentence that says what to install
+ */
 export function launch (t: Teardown) {
   const executablePath = find('chromium')
   if (executablePath === undefined) throw new Error(complaint('chromium'))
@@ -18,7 +22,10 @@ export function launch (t: Teardown) {
   }
 }
 
-/** Opens a tab on a page of `site.ts`, which puts `auth`, `ask(url)`, `ended` and `passed` into the window. */
+/**
+ * Opens a tab on a page of `site.ts`, which puts `auth`, `ask(url)`, `ended` and `passed` into the
+ * window.
+ */
 export async function openTab (context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage()
   await page.goto(url)

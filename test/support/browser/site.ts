@@ -18,7 +18,10 @@ window.auth = createClient({ timeout: 5, onSessionEnd: () => window.ended++ })
 window.ask = async (url) => (await window.auth.fetch(url)).status
 </script>`
 
-/** Serves an application with pages that have a client, on a port of its own; notes the statuses of the plugin's routes. */
+/**
+ * Serves an application with pages that have a client, on a port of its own; notes the statuses of
+ * the plugin's routes.
+ */
 export async function serve (t: Teardown, options: Partial<AuthPluginOptions> = {}) {
   const clock = new TestClock()
   const app = Fastify({ forceCloseConnections: true })
@@ -65,9 +68,15 @@ export async function serve (t: Teardown, options: Partial<AuthPluginOptions> = 
     app,
     /** Statuses of the refreshes since the last call. */
     refreshes: () => calls.splice(0).filter(({ url }) => url === '/auth/refresh').map(({ status }) => status),
-    /** Lets refreshes pass only when so many have arrived, all with the cookie that there was before. */
+    /**
+     * Lets refreshes pass only when so many have arrived, all with the cookie that there was
+     * before.
+     */
     gather: (count: number) => { expected = count },
-    /** Holds the next answer of the refresh route back: `arrived` when the server has it, until `release`. */
+    /**
+     * Holds the next answer of the refresh route back: `arrived` when the server has it, until
+     * `release`.
+     */
     hold () {
       let release = () => {}
       gate = new Promise((resolve) => { release = resolve })

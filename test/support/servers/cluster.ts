@@ -34,7 +34,10 @@ export class RedisCluster {
     return this
   }
 
-  /** Waits until every living node finds the cluster whole, and every replica has caught up with its master and is known to all. */
+  /**
+   * Waits until every living node finds the cluster whole, and every replica has caught up with its
+   * master and is known to all.
+   */
   async ready (deadline?: number): Promise<void> {
     for (const node of this.nodes.filter(node => node.alive)) {
       const admin = this.admin(node)

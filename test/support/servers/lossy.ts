@@ -1,16 +1,25 @@
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What becomes of one request: for each copy of it that arrives, how late it does, and how late its answer (`undefined`: never). */
+/**
+ * What becomes of one request: for each copy of it that arrives, how late it does, and how late its
+ * answer (`undefined`: never).
+ */
 export type Passage = { late: number, back: number | undefined }[]
 
 export interface Lossy {
   origin: string
-  /** Whether so many requests with this value of the header `x-user` have come by, and nothing of them is on its way any more. */
+  /**
+   * Whether so many requests with this value of the header `x-user` have come by, and nothing of
+   * them is on its way any more.
+   */
   isQuiet: (user: string, sent: number) => boolean
 }
 
-/** Starts an HTTP proxy that loses, delays, doubles and reorders; `fate` decides for each request. It stops when the test `t` does. */
+/**
+ * Starts an HTTP proxy that loses, delays, doubles and reorders; `fate` decides for each request.
+ * It stops when the test `t` does.
+ */
 export async function lossyFor (t: { teardown (f: () => unknown): unknown }, origin: string, fate: (request: IncomingMessage) => Passage): Promise<Lossy> {
   const received = new Map<string, number>()
   const underWay = new Map<string, number>()

@@ -6,7 +6,10 @@ const handshake = new Set(['info', 'client', 'hello', 'auth', 'select'])
 
 /** Watches the commands that clients send to a server, not those that scripts call inside it. */
 export interface Monitor {
-  /** The commands since the last call, as arrays of name and arguments; all that were answered before the call are among them. */
+  /**
+   * The commands since the last call, as arrays of name and arguments; all that were answered
+   * before the call are among them.
+   */
   flush (): Promise<string[][]>
 }
 

@@ -1,7 +1,10 @@
 import type { RedisCluster } from './cluster'
 import type { RedisServer } from './redis'
 
-/** Moves the slot of `key` to another master as a resharding does, key by key; `between` runs where part of its keys have moved (clients get ASK). */
+/**
+ * Moves the slot of `key` to another master as a resharding does, key by key; `between` runs where
+ * part of its keys have moved (clients get ASK).
+ */
 export async function moveSlot (cluster: RedisCluster, key: string, to: RedisServer, between: () => Promise<void> = async () => {}): Promise<void> {
   const from = await cluster.masterOf(key)
   const slot = Number(await cluster.admin(from).cluster('KEYSLOT', key))

@@ -3,14 +3,18 @@ import { join } from 'node:path'
 import { temporaryFolder } from './launch'
 
 /**
- * What becomes of the bytes of one direction: they pass, wait until `heal`, are swallowed, come `delay` ms late, or the connection is
- * cut after `cut` bytes more. A connection that has lost bytes loses all that follow, as TCP never delivers around a gap.
+ * What becomes of the bytes of one direction: they pass, wait until `heal`, are swallowed, come
+ * `delay` ms late, or the connection is cut after `cut` bytes more. A connection that has lost
+ * bytes loses all that follow, as TCP never delivers around a gap.
  */
 export type Fate = 'pass' | 'hold' | 'swallow' | { delay: number } | { cut: number }
 
 interface Link { client: Socket, server: Socket, held: (() => void)[], lossy: boolean }
 
-/** Stands between clients and a server, on a Unix socket or TCP, and spoils the connection on demand. */
+/**
+ * Stands between clients and a server, on a Unix socket or TCP, and spoils the connection on
+ * demand.
+ */
 export class Proxy {
   readonly path = join(temporaryFolder(), 'p.sock')
   /** The server behind; another one is there for connections yet to come. */
@@ -50,7 +54,10 @@ export class Proxy {
     for (const link of this.#links) this.#end(link)
   }
 
-  /** Lets everything pass from now on: what was held goes on its way, connections that have lost something are cut. */
+  /**
+   * Lets everything pass from now on: what was held goes on its way, connections that have lost
+   * something are cut.
+   */
   heal (): void {
     this.requests = this.replies = 'pass'
     for (const link of this.#links) {

@@ -14,7 +14,10 @@ export interface ServerOptions {
   port?: number
 }
 
-/** A Redis server of its own for a test, on a Unix socket in a temporary folder, without persistence. */
+/**
+ * A Redis server of its own for a test, on a Unix socket in a temporary folder, without
+ * persistence.
+ */
 export class RedisServer {
   readonly folder: string
   readonly path: string
@@ -84,7 +87,10 @@ export class RedisServer {
     await this.#process?.signal('SIGKILL')
   }
 
-  /** Ends the process and starts another on the same socket; what it held is lost, unless `args` have it saved. */
+  /**
+   * Ends the process and starts another on the same socket; what it held is lost, unless `args`
+   * have it saved.
+   */
   async restart (): Promise<void> {
     await this.end()
     await this.start()

@@ -6,7 +6,10 @@ import { launch, temporaryFolder, type Launched } from './launch'
 import { RedisServer } from './redis'
 import { until } from './until'
 
-/** A master and its replica, watched by three sentinels that promote the replica once the master is gone. */
+/**
+ * A master and its replica, watched by three sentinels that promote the replica once the master is
+ * gone.
+ */
 export class SentinelGroup {
   readonly master: RedisServer
   readonly replica: RedisServer
@@ -50,7 +53,10 @@ export class SentinelGroup {
     return this
   }
 
-  /** Waits until every sentinel names this server as the master; until then some send their clients to the old one. */
+  /**
+   * Waits until every sentinel names this server as the master; until then some send their clients
+   * to the old one.
+   */
   async agree (server: RedisServer): Promise<void> {
     for (const address of this.sentinels) {
       const sentinel = new Redis(address)

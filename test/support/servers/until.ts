@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Asks again every few milliseconds until the answer is neither false, null nor undefined, and fails after `deadline` ms with what it waited for. */
+/**
+ * Asks again every few milliseconds until the answer is neither false, null nor undefined, and
+ * fails after `deadline` ms with what it waited for.
+ */
 export async function until<T> (what: string | (() => string), ask: () => Promise<T> | T, deadline = 15_000): Promise<Exclude<T, false | null | undefined>> {
   const end = performance.now() + deadline
   let last: unknown
