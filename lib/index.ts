@@ -5,7 +5,13 @@ import type * as types from './public'
 import { MemoryStore } from './store/memory'
 import { RedisStore } from './store/redis/redis'
 
-const authPlugin = Object.assign(plugin, { default: plugin, authPlugin: plugin, authenticate, MemoryStore, RedisStore })
+const authPlugin = Object.assign(plugin, {
+  default: plugin,
+  authPlugin: plugin,
+  authenticate,
+  MemoryStore,
+  RedisStore
+})
 
 // `export =` can carry types only in a namespace of the same name. A test holds its list to that of
 // public.ts.

@@ -1,5 +1,10 @@
 // Every public type, once.
-export type { Authenticable, AuthenticateHook, AuthenticateOptions, User } from './actions/authenticate'
+export type {
+  Authenticable,
+  AuthenticateHook,
+  AuthenticateOptions,
+  User
+} from './actions/authenticate'
 export type { LoginClaims, LoginOptions } from './actions/login'
 export type { LogoutOptions } from './actions/logout'
 export type { OpenedSession, Sessions, SessionUpdate } from './actions/manage-sessions'
@@ -8,15 +13,33 @@ export type { EventName, SessionEvent } from './events'
 export type { CookieOptions } from './http/cookie-settings'
 export type { Duration } from './options/duration'
 export type {
-  AccessTokenOptions, AuthPluginOptions, ClaimsHook, NewClaims, RefreshTokenOptions, Reuse, ReuseHook, RouteExtras,
+  AccessTokenOptions,
+  AuthPluginOptions,
+  ClaimsHook,
+  NewClaims,
+  RefreshTokenOptions,
+  Reuse,
+  ReuseHook,
+  RouteExtras,
   RoutesOptions
 } from './options/options'
 export type { TokenResponse } from './routes/token-response'
 export type { Claims, Session, Transport } from './session/session'
 export type { RedisClient } from './store/redis/client'
 export type {
-  Creation, Ended, EndedAll, EndingAll, HandedOut, Listener, Outcome, Presentation, Replication, Rotation,
-  SessionRecord, Store, Verdict
+  Creation,
+  Ended,
+  EndedAll,
+  EndingAll,
+  HandedOut,
+  Listener,
+  Outcome,
+  Presentation,
+  Replication,
+  Rotation,
+  SessionRecord,
+  Store,
+  Verdict
 } from './store/store'
 export type { AccessClaims } from './tokens/access-token'
 export type { Secret } from './tokens/keys'

@@ -12,7 +12,9 @@ const readRedis: Check<RedisClient | undefined> = (given, path) =>
 
 // A URL given by mistake may hold a password: only the type of what was given is said.
 const readStore: Check<Store | undefined> = (given, path) =>
-  given === undefined || isStore(given) ? given : deny(path, `of type ${typeof given}`, 'a Store, such as new MemoryStore()')
+  given === undefined || isStore(given)
+    ? given
+    : deny(path, `of type ${typeof given}`, 'a Store, such as new MemoryStore()')
 
 /** Reads the two options that say where sessions live. */
 export const readStoreOption = { redis: readRedis, store: readStore }
@@ -24,7 +26,9 @@ export const readStoreOption = { redis: readRedis, store: readStore }
 export function chooseStore (
   store: Store | undefined, redis: RedisClient | undefined, registered: unknown
 ): Store {
-  if (store !== undefined && redis !== undefined) deny('store', 'given beside redis', 'one of the two')
+  if (store !== undefined && redis !== undefined) {
+    deny('store', 'given beside redis', 'one of the two')
+  }
   if (store !== undefined) return store
   const client = redis ?? registered
   if (isRedisClient(client)) return new RedisStore(client)

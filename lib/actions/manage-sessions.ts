@@ -52,7 +52,8 @@ export interface Sessions {
 }
 
 const isName = (given: unknown): given is string => typeof given === 'string' && given !== ''
-const invalid: Complain = (sentence) => new InvalidLoginError(`fastify.sessions.update: ${sentence}`)
+const invalid: Complain = (sentence) =>
+  new InvalidLoginError(`fastify.sessions.update: ${sentence}`)
 const attempts = 10
 
 /** Creates `fastify.sessions`. */
@@ -63,7 +64,9 @@ export function createSessions (services: Services): Sessions {
   // Also for what had ended before: the replicas may have it by now.
   async function conclude (endings: Ending[]): Promise<void> {
     if (await services.endings.conclude(endings)) return
-    throw refuse(EndingUnconfirmedError, 'too few replicas have confirmed it', { 'retry-after': '1' })
+    throw refuse(EndingUnconfirmedError, 'too few replicas have confirmed it', {
+      'retry-after': '1'
+    })
   }
 
   return {
@@ -84,7 +87,9 @@ export function createSessions (services: Services): Sessions {
       const outcome = await store.endAll(userTag, { except })
       const ended = outcome.outcome === 'done' ? outcome.ended : []
       const records = ended.length > 0 ? ended : [undefined]
-      await conclude(records.map((record) => ({ event: 'revoke', userTag, sid: record?.sid ?? '', record })))
+      await conclude(
+        records.map((record) => ({ event: 'revoke', userTag, sid: record?.sid ?? '', record }))
+      )
       return ended.length
     },
 
@@ -99,7 +104,9 @@ export function createSessions (services: Services): Sessions {
         if (record?.content === to) return true
       }
       if (record === undefined) return false
-      throw refuse(StoreUnavailableError, `the session was changed ${attempts} times meanwhile`, { 'retry-after': '1' })
+      throw refuse(StoreUnavailableError, `the session was changed ${attempts} times meanwhile`, {
+        'retry-after': '1'
+      })
     },
 
     open: async (claims, options) => {

@@ -29,7 +29,10 @@ export function createRenewClaims (services: Services) {
    * @throws what the hook throws, as a 5xx
    */
   return async function renewClaims (
-    token: RefreshToken, { boundTo, proof }: Presentation, credentials: Credentials, request: FastifyRequest
+    token: RefreshToken,
+    { boundTo, proof }: Presentation,
+    credentials: Credentials,
+    request: FastifyRequest
   ): Promise<Renewed> {
     const record = await store.find(token.userTag, token.sid)
     if (record === undefined || !isOfUser(record, token)) return refuseUnknown(services, token)
@@ -42,12 +45,18 @@ export function createRenewClaims (services: Services) {
     if (token.generation < record.generation) return undefined
     const known = inFlight.get(token.sid)
     if (known !== undefined) return await known
-    const renewal = ask(record, token, request).finally(() => { inFlight.delete(token.sid) })
+    const renewal = ask(record, token, request).finally(() => {
+      inFlight.delete(token.sid)
+    })
     inFlight.set(token.sid, renewal)
     return await renewal
   }
 
-  async function ask (record: SessionRecord, { userTag, sid }: RefreshToken, request: FastifyRequest): Promise<Renewed> {
+  async function ask (
+    record: SessionRecord,
+    { userTag, sid }: RefreshToken,
+    request: FastifyRequest
+  ): Promise<Renewed> {
     const given = await callHook(async () => await settings.claims?.(toSession(record), request))
     if (given === null) {
       const ended = await store.end(userTag, sid)

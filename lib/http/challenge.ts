@@ -1,7 +1,13 @@
 import type { FastifyReply } from 'fastify'
 import {
-  AccessTokenExpiredError, AccessTokenInvalidError, AccessTokenMissingError, ReauthenticationRequiredError,
-  SessionRevokedError, SessionUnboundError, refuse, type Refusal
+  AccessTokenExpiredError,
+  AccessTokenInvalidError,
+  AccessTokenMissingError,
+  ReauthenticationRequiredError,
+  SessionRevokedError,
+  SessionUnboundError,
+  refuse,
+  type Refusal
 } from '../errors'
 
 const challenge = (error: string, description: string): Record<string, string> =>
@@ -13,7 +19,11 @@ export const missingAccessToken = (reason: string): Refusal =>
 
 /** The time of the access token is over. @see RFC 6750 §3.1 */
 export const expiredAccessToken = (): Refusal =>
-  refuse(AccessTokenExpiredError, 'its exp has passed', challenge('invalid_token', 'The access token expired'))
+  refuse(
+    AccessTokenExpiredError,
+    'its exp has passed',
+    challenge('invalid_token', 'The access token expired')
+  )
 
 /** Anything else that is wrong with an access token. @see RFC 6750 §3.1 */
 export const invalidAccessToken = (reason: string): Refusal =>
@@ -25,8 +35,14 @@ export const revokedSession = (reason: string): Refusal =>
 
 /** The session is not bound to a device, and the route demands it. @see RFC 9470 §3 */
 export const unboundSession = (): Refusal =>
-  refuse(SessionUnboundError, 'its session is not bound',
-    challenge('insufficient_user_authentication', 'A session that is bound to its device is required'))
+  refuse(
+    SessionUnboundError,
+    'its session is not bound',
+    challenge(
+      'insufficient_user_authentication',
+      'A session that is bound to its device is required'
+    )
+  )
 
 /** The login is older than the route allows. `maxAge` in ms. @see RFC 9470 §3 */
 export function reauthenticationRequired (maxAge: number): Refusal {
@@ -43,7 +59,9 @@ export function reauthenticationRequired (maxAge: number): Refusal {
  */
 export function challengeRefusal (refusal: Refusal): Refusal {
   const { statusCode, message, headers } = refusal
-  return statusCode === 401 ? Object.assign(refusal, { headers: { ...challenge('invalid_token', message), ...headers } }) : refusal
+  return statusCode === 401
+    ? Object.assign(refusal, { headers: { ...challenge('invalid_token', message), ...headers } })
+    : refusal
 }
 
 /**
@@ -56,7 +74,8 @@ export function carryHeaders (raw: FastifyReply['raw'], { headers, statusCode }:
   const writeHead = raw.writeHead as (...args: unknown[]) => typeof raw
   raw.writeHead = function (this: typeof raw, status: number, ...rest: unknown[]) {
     raw.writeHead = writeHead as typeof raw.writeHead
-    const given = rest.find((part) => typeof part === 'object' && part !== null) as Record<string, unknown> | undefined
+    const given = rest.find((part) => typeof part === 'object' && part !== null) as
+      Record<string, unknown> | undefined
     if (status === statusCode) {
       for (const [name, value] of Object.entries(headers)) {
         if (given?.[name] === undefined) raw.setHeader(name, value)

@@ -2,8 +2,10 @@ import type { SerializeOptions } from '@fastify/cookie'
 import { deny, isBoolean, isString, object, value } from '../options/schema'
 
 /** The attributes of a cookie, as in @fastify/cookie, and its name. */
-export interface CookieOptions
-  extends Pick<SerializeOptions, 'domain' | 'httpOnly' | 'partitioned' | 'path' | 'priority' | 'sameSite'> {
+export interface CookieOptions extends Pick<
+  SerializeOptions,
+  'domain' | 'httpOnly' | 'partitioned' | 'path' | 'priority' | 'sameSite'
+> {
   /**
    * Used as it is.
    * @default the noun with the strictest prefix that the attributes allow: `__Host-refresh_token`
@@ -22,12 +24,15 @@ export interface CookieSettings {
 type SameSite = boolean | 'strict' | 'lax' | 'none'
 type Priority = 'low' | 'medium' | 'high'
 
-const isToken = (given: unknown): given is string => isString(given) && /^[\w!#$%&'*+.^`|~-]+$/.test(given)
-const isAttribute = (given: unknown): given is string => isString(given) && /^[\x21-\x3a\x3c-\x7e]+$/.test(given)
+const isToken = (given: unknown): given is string =>
+  isString(given) && /^[\w!#$%&'*+.^`|~-]+$/.test(given)
+const isAttribute = (given: unknown): given is string =>
+  isString(given) && /^[\x21-\x3a\x3c-\x7e]+$/.test(given)
 const isPath = (given: unknown): given is string => isAttribute(given) && given.startsWith('/')
 const isSameSite = (given: unknown): given is SameSite =>
   [true, false, 'strict', 'lax', 'none'].includes(given as SameSite)
-const isPriority = (given: unknown): given is Priority => ['low', 'medium', 'high'].includes(given as Priority)
+const isPriority = (given: unknown): given is Priority =>
+  ['low', 'medium', 'high'].includes(given as Priority)
 
 const read = object({
   name: value(isToken, 'a cookie name', undefined),
@@ -58,23 +63,45 @@ interface Defaults {
  */
 export function readCookieSettings (given: unknown, defaults: Defaults): CookieSettings {
   const { option, noun } = defaults
-  const { name, path = defaults.path, sameSite = defaults.sameSite, ...others } = read(given, option)
+  const {
+    name,
+    path = defaults.path,
+    sameSite = defaults.sameSite,
+    ...others
+  } = read(given, option)
   if (path === defaults.path && /[:*]/.test(path)) {
-    deny(`${option}.path`, 'missing', `a fixed path: that of the plugin's scope, ${path}, has parameters`)
+    deny(
+      `${option}.path`,
+      'missing',
+      `a fixed path: that of the plugin's scope, ${path}, has parameters`
+    )
   }
   if (sameSite === 'none' && !others.secure) {
-    deny(`${option}.sameSite`, "'none' without secure", "'none' only with secure: browsers drop such a cookie")
+    deny(
+      `${option}.sameSite`,
+      "'none' without secure",
+      "'none' only with secure: browsers drop such a cookie"
+    )
   }
   const all = { path, sameSite, ...others }
-  const attributes = Object.fromEntries(Object.entries(all).filter(([, attribute]) => attribute !== undefined))
+  const attributes = Object.fromEntries(
+    Object.entries(all).filter(([, attribute]) => attribute !== undefined)
+  )
   const hostPrefix = others.secure && path === '/' && others.domain === undefined
   if (name !== undefined) {
     if (/^__host-/i.test(name) && !hostPrefix) {
-      deny(`${option}.name`, `"${name}"`, 'the prefix __Host- only with secure, path / and no domain')
+      deny(
+        `${option}.name`,
+        `"${name}"`,
+        'the prefix __Host- only with secure, path / and no domain'
+      )
     }
     if (/^__secure-/i.test(name) && !others.secure) {
       deny(`${option}.name`, `"${name}"`, 'the prefix __Secure- only with secure')
     }
   }
-  return { name: name ?? `${hostPrefix ? '__Host-' : others.secure ? '__Secure-' : ''}${noun}`, attributes }
+  return {
+    name: name ?? `${hostPrefix ? '__Host-' : others.secure ? '__Secure-' : ''}${noun}`,
+    attributes
+  }
 }

@@ -42,19 +42,29 @@ export async function prepareCookies (scope: FastifyInstance): Promise<Codec> {
 export function createCookie (codec: Codec, { name, attributes }: CookieSettings): Cookie {
   const isIn = new RegExp(`(?:^|[;\\s])${name.replace(/[^\w-]/g, '\\$&')}\\s*=`)
   const serialize = (value: string, ms: number | undefined): string => {
-    const maxAge = ms === undefined ? undefined : Math.min(Math.max(0, Math.ceil(ms / 1000)), longestMaxAge)
-    return codec.serializeCookie(name, value, maxAge === undefined ? attributes : { maxAge, ...attributes })
+    const maxAge =
+      ms === undefined ? undefined : Math.min(Math.max(0, Math.ceil(ms / 1000)), longestMaxAge)
+    return codec.serializeCookie(
+      name,
+      value,
+      maxAge === undefined ? attributes : { maxAge, ...attributes }
+    )
   }
   return {
     name,
     serialize,
     read: (header) => {
       if (header === undefined || !header.includes(name) || !isIn.test(header)) return []
-      return header.split(';').flatMap((pair) => pair.includes(name) ? codec.parseCookie(pair)[name] || [] : [])
+      return header
+        .split(';')
+        .flatMap((pair) => (pair.includes(name) ? codec.parseCookie(pair)[name] || [] : []))
     },
     write: (reply, value, ms) => { reply.header('set-cookie', serialize(value, ms)) },
     clear: (reply) => {
-      reply.header('set-cookie', codec.serializeCookie(name, '', { maxAge: 0, ...attributes, expires: new Date(0) }))
+      reply.header(
+        'set-cookie',
+        codec.serializeCookie(name, '', { maxAge: 0, ...attributes, expires: new Date(0) })
+      )
     }
   }
 }

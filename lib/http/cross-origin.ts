@@ -38,15 +38,23 @@ const safe = new Set(['GET', 'HEAD', 'OPTIONS'])
  * can do anything.
  * @see RFC 9110 §9.2.1
  */
-export const isUnsafe = ({ method, headers }: { method: string, headers: IncomingHttpHeaders }): boolean =>
-  !safe.has(method) || headers.upgrade !== undefined
+export const isUnsafe = ({
+  method,
+  headers
+}: {
+  method: string
+  headers: IncomingHttpHeaders
+}): boolean => !safe.has(method) || headers.upgrade !== undefined
 
 /** Refuses requests that a page of a foreign origin makes. @throws CROSS_ORIGIN_REQUEST */
 export function checkOrigin (sent: Sent, isTrusted: IsTrusted): void {
   if (!isForeign(sent, isTrusted)) return
   const { origin, 'sec-fetch-site': site } = sent.headers
   const from = origin === undefined ? `a page that is ${site}` : `a page of ${origin.slice(0, 100)}`
-  throw refuse(CrossOriginRequestError, `from ${from}, to ${sent.host}; trustedOrigins names the origins that may`)
+  throw refuse(
+    CrossOriginRequestError,
+    `from ${from}, to ${sent.host}; trustedOrigins names the origins that may`
+  )
 }
 
 // The host is read in the origin's scheme, so that a default port counts as the same whether it is

@@ -15,7 +15,12 @@ const parseText = (text: string): number | undefined =>
  * ten years.
  */
 export function toMilliseconds (duration: unknown): number | undefined {
-  const ms = typeof duration === 'number' ? duration * 1000 : typeof duration === 'string' ? parseText(duration) : undefined
+  const ms =
+    typeof duration === 'number'
+      ? duration * 1000
+      : typeof duration === 'string'
+        ? parseText(duration)
+        : undefined
   if (ms === undefined || !(ms >= 0 && ms <= longest)) return undefined
   return Math.round(ms)
 }

@@ -14,13 +14,21 @@ export function deny (path: string, given: string, allowed: string): never {
 
 /** Describes in a few words what was given; not for secrets. */
 export function describe (given: unknown): string {
-  if (typeof given === 'string') return JSON.stringify(given.length > 60 ? given.slice(0, 60) + '…' : given)
+  if (typeof given === 'string') {
+    return JSON.stringify(given.length > 60 ? given.slice(0, 60) + '…' : given)
+  }
   if (Array.isArray(given)) return describeList(given)
-  return typeof given === 'object' && given !== null ? 'an object' : typeof given === 'function' ? 'a function' : String(given)
+  return typeof given === 'object' && given !== null
+    ? 'an object'
+    : typeof given === 'function'
+      ? 'a function'
+      : String(given)
 }
 
 function describeList (given: unknown[]): string {
-  const some = given.slice(0, 5).map((member) => Array.isArray(member) ? 'an array' : describe(member))
+  const some = given
+    .slice(0, 5)
+    .map((member) => (Array.isArray(member) ? 'an array' : describe(member)))
   return `[${[...some, ...given.length > 5 ? ['…'] : []].join(', ')}]`
 }
 
@@ -34,20 +42,30 @@ export function object<T extends Table> (table: T): Check<Read<T>> {
     const options = given ?? {}
     if (!isObject(options)) deny(path, describe(given), 'an object')
     for (const name of Object.keys(options)) {
-      if (!Object.hasOwn(table, name)) deny(at(name), 'unknown', Object.keys(table).map(at).join(', '))
+      if (!Object.hasOwn(table, name)) {
+        deny(at(name), 'unknown', Object.keys(table).map(at).join(', '))
+      }
     }
-    return Object.fromEntries(Object.entries(table).map(([name, check]) => [name, check(options[name], at(name))])) as Read<T>
+    return Object.fromEntries(
+      Object.entries(table).map(([name, check]) => [name, check(options[name], at(name))])
+    ) as Read<T>
   }
 }
 
 /** Reads what satisfies `test`, or `fallback` where nothing was given. */
-export function value<T, const F> (test: (given: unknown) => given is T, allowed: string, fallback: F): Check<T | F> {
-  return (given, path) => given === undefined ? fallback : test(given) ? given : deny(path, describe(given), allowed)
+export function value<T, const F> (
+  test: (given: unknown) => given is T,
+  allowed: string,
+  fallback: F
+): Check<T | F> {
+  return (given, path) =>
+    given === undefined ? fallback : test(given) ? given : deny(path, describe(given), allowed)
 }
 
 /** Reads a duration into milliseconds. */
 export function duration<const F> (fallback: F, least: 0 | 1 = 1): Check<number | F> {
-  const allowed = `a duration ${least === 0 ? 'of 0 or more' : 'above 0'} and up to ten years, in seconds or as '30m'`
+  const from = least === 0 ? 'of 0 or more' : 'above 0'
+  const allowed = `a duration ${from} and up to ten years, in seconds or as '30m'`
   return (given, path) => {
     if (given === undefined) return fallback
     const ms = toMilliseconds(given)
@@ -55,7 +73,8 @@ export function duration<const F> (fallback: F, least: 0 | 1 = 1): Check<number 
   }
 }
 
-export const isString = (given: unknown): given is string => typeof given === 'string' && given !== ''
+export const isString = (given: unknown): given is string =>
+  typeof given === 'string' && given !== ''
 export const isBoolean = (given: unknown): given is boolean => typeof given === 'boolean'
 export const isListOf = <T>(test: (given: unknown) => given is T) =>
   (given: unknown): given is T[] => Array.isArray(given) && given.every(test)

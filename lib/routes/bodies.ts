@@ -23,7 +23,8 @@ export function acceptBodies (scope: FastifyInstance, { forms }: { forms: boolea
     const { headers, httpVersionMajor } = request.raw
     const { 'content-length': length, 'transfer-encoding': coding } = headers
     // In HTTP/2 a body needs neither header.
-    const isEmpty = length === '0' || (length === undefined && coding === undefined && httpVersionMajor === 1)
+    const isEmpty =
+      length === '0' || (length === undefined && coding === undefined && httpVersionMajor === 1)
     if (isEmpty) delete headers['content-type']
     done()
   })
@@ -37,7 +38,9 @@ export function acceptBodies (scope: FastifyInstance, { forms }: { forms: boolea
       return done(null, undefined)
     }
     if (forms && isForm(request)) return done(null, parseForm(body as string))
-    if (!isJson.test(type)) return done(new UnsupportedMediaTypeError(type.slice(0, longestEcho), allowed))
+    if (!isJson.test(type)) {
+      return done(new UnsupportedMediaTypeError(type.slice(0, longestEcho), allowed))
+    }
     parseJson(request, body as string, done)
   })
 }

@@ -12,13 +12,19 @@ const isJson = /^application\/(?:[\w.+-]+\+)?json/i
  * cookie of its own. It judges requests that bring a cookie. JSON in the body is beyond a foreign
  * page's reach without CORS, and is judged once it is read.
  */
-function checkFirst ({ settings, isTrusted }: Services, options: RouteExtras, refuse: (request: FastifyRequest) => void) {
+function checkFirst (
+  { settings, isTrusted }: Services,
+  options: RouteExtras,
+  refuse: (request: FastifyRequest) => void
+) {
   const { transports } = settings.refreshToken
   if (!transports.includes('cookie')) return options
   const byBody = transports.includes('body')
   const check: onRequestHookHandler = (request, _reply, done) => {
     const { cookie = '', 'content-type': type = '' } = request.headers
-    if (cookie !== '' && !(byBody && isJson.test(type)) && isForeign(request, isTrusted)) refuse(request)
+    if (cookie !== '' && !(byBody && isJson.test(type)) && isForeign(request, isTrusted)) {
+      refuse(request)
+    }
     done()
   }
   return { ...options, onRequest: [check, ...[options.onRequest ?? []].flat()] }

@@ -13,14 +13,21 @@ export type Complain = (sentence: string) => Error
  * Splits claims into `sub` and the rest.
  * @throws what `complain` creates for the first thing that is wrong with them
  */
-export function readClaims (given: unknown, complain: Complain): { sub: unknown, claims: Record<string, unknown> } {
+export function readClaims (
+  given: unknown,
+  complain: Complain
+): { sub: unknown, claims: Record<string, unknown> } {
   if (!isPlain(given)) throw complain('claims must be a plain object')
   const { sub, ...claims } = given
   for (const name of reserved) {
-    if (Object.hasOwn(claims, name)) throw complain(`the claim ${name} is set by the plugin and cannot be given`)
+    if (Object.hasOwn(claims, name)) {
+      throw complain(`the claim ${name} is set by the plugin and cannot be given`)
+    }
   }
   const culprit = findForeign(claims)
-  if (culprit !== undefined) throw complain(`claims must be plain JSON; the claim ${culprit} is not`)
+  if (culprit !== undefined) {
+    throw complain(`claims must be plain JSON; the claim ${culprit} is not`)
+  }
   return { sub, claims }
 }
 

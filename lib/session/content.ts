@@ -42,7 +42,8 @@ const unescape = (text: string): string => JSON.parse(`"${text}"`) as string
 /** Packs a session's content into the text that the store keeps. */
 export function packContent (content: Content): string {
   const { sub, device, claims, data, transport, remember, dpop } = content
-  const flags = (transport === 'body' ? flag.body : 0) + (remember ? 0 : flag.forget) + (dpop ? flag.dpop : 0)
+  const flags =
+    (transport === 'body' ? flag.body : 0) + (remember ? 0 : flag.forget) + (dpop ? flag.dpop : 0)
   const lines = [`${flags}${escape(sub)}`, escape(device ?? '')]
   const packed = JSON.stringify(claims)
   if (packed !== '{}' || data !== undefined) lines.push(packed)
@@ -51,7 +52,13 @@ export function packContent (content: Content): string {
 }
 
 const unreadable: Content = {
-  sub: '', claims: {}, device: null, data: undefined, transport: 'cookie', remember: true, dpop: false
+  sub: '',
+  claims: {},
+  device: null,
+  data: undefined,
+  transport: 'cookie',
+  remember: true,
+  dpop: false
 }
 
 /**

@@ -12,7 +12,8 @@ export interface DurabilitySettings {
 const isCount = (given: unknown): given is number => Number.isInteger(given) && Number(given) >= 1
 
 const read = object({
-  replicas: (given, path) => isCount(given) ? given : deny(path, describe(given), 'an integer of 1 or more'),
+  replicas: (given, path) =>
+    isCount(given) ? given : deny(path, describe(given), 'an integer of 1 or more'),
   timeout: duration(100)
 })
 
@@ -45,15 +46,23 @@ export const noDurability: Durability = { confirm: async () => true, close () {}
  * Waits for replicas after each ending; what they did not confirm in time is an event
  * `unconfirmed`.
  */
-export function createDurability (store: Store, settings: DurabilitySettings, emit: Emit): Durability {
+export function createDurability (
+  store: Store,
+  settings: DurabilitySettings,
+  emit: Emit
+): Durability {
   const { replicas, timeout } = settings
   const replication = store.replication?.() as Replication
 
   async function count (ended: readonly Ended[]): Promise<number> {
     let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<number>((resolve) => { timer = setTimeout(resolve, timeout, 0) })
+    const deadline = new Promise<number>((resolve) => {
+      timer = setTimeout(resolve, timeout, 0)
+    })
     const confirmed = replication.confirm(ended, replicas, timeout).catch(() => 0)
-    return await Promise.race([confirmed, deadline]).finally(() => { clearTimeout(timer) })
+    return await Promise.race([confirmed, deadline]).finally(() => {
+      clearTimeout(timer)
+    })
   }
 
   return {
@@ -68,12 +77,16 @@ export function createDurability (store: Store, settings: DurabilitySettings, em
       }
       return false
     },
-    close: () => { replication.close() }
+    close: () => {
+      replication.close()
+    }
   }
 }
 
 function byUser (endings: readonly Unconfirmed[]): Ended[] {
   const users = new Map<string, string[]>()
-  for (const { userTag, sid } of endings) users.set(userTag, [...users.get(userTag) ?? [], ...sid === '' ? [] : [sid]])
+  for (const { userTag, sid } of endings) {
+    users.set(userTag, [...users.get(userTag) ?? [], ...sid === '' ? [] : [sid]])
+  }
   return [...users].map(([userTag, sids]) => ({ userTag, sids }))
 }

@@ -28,7 +28,9 @@ export const aboutSession = (record: SessionRecord): SessionEvent =>
   ({ sid: record.sid, sub: readContent(record).sub, generation: record.generation })
 
 /** Creates the one way to say that sessions have ended. */
-export function createEndings (watch: RevocationWatch, durability: Durability, emit: Emit): Endings {
+export function createEndings (
+  watch: RevocationWatch, durability: Durability, emit: Emit
+): Endings {
   return {
     conclude: async (endings) => {
       for (const { event, record, details } of endings) {
@@ -36,7 +38,7 @@ export function createEndings (watch: RevocationWatch, durability: Durability, e
         watch.ended(record.sid)
         emit(event, { ...aboutSession(record), ...details })
       }
-      return endings.length === 0 || await durability.confirm(endings)
+      return endings.length === 0 || (await durability.confirm(endings))
     }
   }
 }

@@ -70,7 +70,10 @@ export function createWatch (
 
   const doubt = (reason: string | undefined): void => {
     if (state !== 'disconnected') {
-      log.warn({ reason }, 'disconnected from pub/sub of ended sessions: access tokens are not checked for them')
+      log.warn(
+        { reason },
+        'disconnected from pub/sub of ended sessions: access tokens are not checked for them'
+      )
     }
     state = 'disconnected'
     alive.clear()

@@ -8,7 +8,9 @@ export type Transport = 'cookie' | 'body'
 /**
  * The application's claims, as it types them by augmenting `FastifyJWT['payload']` of @fastify/jwt.
  */
-export type Claims = FastifyJWT extends { payload: infer T extends object } ? T : Record<string, unknown>
+export type Claims = FastifyJWT extends { payload: infer T extends object }
+  ? T
+  : Record<string, unknown>
 
 /** One login; others call it a token family. Times in ms since the epoch, by the store's clock. */
 export interface Session {

@@ -4,7 +4,9 @@ import type { Emit } from '../events'
 import type { Store } from './store'
 import { createTimeout } from './timeout'
 
-type Step<S> = S extends (...args: [...infer Args, number]) => infer Result ? (...args: Args) => Result : never
+type Step<S> = S extends (...args: [...infer Args, number]) => infer Result
+  ? (...args: Args) => Result
+  : never
 
 /**
  * A store whose every step has its deadline inside. All reject with STORE_UNAVAILABLE where the
@@ -30,7 +32,9 @@ export interface BoundedStore {
 /** Gives every step of a store a deadline of `timeout` ms. */
 export function boundStore (store: Store, timeout: number, emit: Emit): BoundedStore {
   const within = <T>(step: (store: Store, timeout: number) => Promise<T>): Promise<T> =>
-    inTime(() => step(store, timeout), timeout).catch((error: unknown) => { throw unavailable(error, emit) })
+    inTime(() => step(store, timeout), timeout).catch((error: unknown) => {
+      throw unavailable(error, emit)
+    })
   return {
     now: () => store.now() ?? Date.now(),
     knownTime: () => store.now(),
@@ -41,7 +45,8 @@ export function boundStore (store: Store, timeout: number, emit: Emit): BoundedS
     update: (userTag, change) => within((store) => store.update(userTag, change, timeout)),
     end: (userTag, sid) => within((store) => store.end(userTag, sid, timeout)),
     endAll: (userTag, ending) => within((store) => store.endAll(userTag, ending, timeout)),
-    bind: (userTag, binding) => within(async (store) => await store.bind?.(userTag, binding, timeout)),
+    bind: (userTag, binding) =>
+      within(async (store) => await store.bind?.(userTag, binding, timeout)),
     within
   }
 }
@@ -72,7 +77,10 @@ function unavailable (error: unknown, emit: Emit): Error {
   // goes on.
   const cause = new Error(error instanceof Error ? error.message : 'the store failed')
   emit('store-error', { error: cause })
-  return Object.assign(new StoreUnavailableError(), { reason: cause.message, headers: { 'retry-after': '1' } })
+  return Object.assign(new StoreUnavailableError(), {
+    reason: cause.message,
+    headers: { 'retry-after': '1' }
+  })
 }
 
 /** Opens the store. One that is down is logged; requests ask it all the same. */

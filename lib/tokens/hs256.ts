@@ -13,7 +13,8 @@ export interface Hs256 {
 }
 
 /** Writes a JOSE header, or a payload, as a token has it. @see RFC 7515 §3.1 */
-export const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+export const encode = (value: object): string =>
+  Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /**
  * Creates what signs and verifies tokens of one type under one key.
@@ -39,8 +40,11 @@ export function createHs256 (secret: Buffer, typ: string, kid: string): Hs256 {
       const text = header + encode(payload)
       return `${text}.${mac(text)}`
     },
-    verify: (token) => token.startsWith(header) && isSigned(token)
-      ? JSON.parse(Buffer.from(token.slice(header.length, token.lastIndexOf('.')), 'base64url').toString())
-      : undefined
+    verify: (token) =>
+      token.startsWith(header) && isSigned(token)
+        ? JSON.parse(
+          Buffer.from(token.slice(header.length, token.lastIndexOf('.')), 'base64url').toString()
+        )
+        : undefined
   }
 }

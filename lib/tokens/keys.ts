@@ -5,7 +5,8 @@ import { deny } from '../options/schema'
  * A shared secret of at least 32 bytes (HS256), or a key pair: Ed25519 → EdDSA, P-256 → ES256, RSA
  * ≥ 2048 → RS256.
  */
-export type Secret = string | Buffer | { private?: string | Buffer | KeyObject, public?: string | Buffer | KeyObject }
+export type Secret =
+  string | Buffer | { private?: string | Buffer | KeyObject; public?: string | Buffer | KeyObject }
 
 export type Algorithm = 'HS256' | 'EdDSA' | 'ES256' | 'RS256'
 
@@ -47,9 +48,17 @@ const pairs = 'an Ed25519, P-256 or RSA (2048 bits or more) key as PEM or KeyObj
 /** Reads the ring, newest first. @throws INVALID_OPTION with the reason, never with the secret */
 export function readRing (given: unknown): [Key, ...Key[]] {
   const secrets: unknown[] = Array.isArray(given) ? given : [given]
-  const [first, ...others] = secrets.map((secret, i) => readKey(secret, Array.isArray(given) ? `secret[${i}]` : 'secret'))
+  const [first, ...others] = secrets.map((secret, i) =>
+    readKey(secret, Array.isArray(given) ? `secret[${i}]` : 'secret')
+  )
   if (first === undefined) deny('secret', 'an empty array', 'one secret, or several, newest first')
-  if (first.derived === undefined) deny(Array.isArray(given) ? 'secret[0]' : 'secret', 'a public key alone, first in the ring', 'a private key first: the first one signs')
+  if (first.derived === undefined) {
+    deny(
+      Array.isArray(given) ? 'secret[0]' : 'secret',
+      'a public key alone, first in the ring',
+      'a private key first: the first one signs'
+    )
+  }
   const ring: [Key, ...Key[]] = [first, ...others]
   ring.forEach(({ kid }, i) => {
     const twin = ring.findIndex((key) => key.kid === kid)
@@ -59,11 +68,21 @@ export function readRing (given: unknown): [Key, ...Key[]] {
 }
 
 function readKey (secret: unknown, path: string): Key {
-  if (typeof secret === 'string' || Buffer.isBuffer(secret)) return readSharedSecret(Buffer.from(secret as string), path)
-  if (typeof secret === 'object' && secret !== null && ('private' in secret || 'public' in secret)) {
-    return readPair(secret as { private?: unknown, public?: unknown }, path)
+  if (typeof secret === 'string' || Buffer.isBuffer(secret)) {
+    return readSharedSecret(Buffer.from(secret as string), path)
   }
-  return deny(path, secret === undefined ? 'missing' : typeOf(secret), 'a string or Buffer of at least 32 bytes, or { private, public }')
+  if (
+    typeof secret === 'object' &&
+    secret !== null &&
+    ('private' in secret || 'public' in secret)
+  ) {
+    return readPair(secret as { private?: unknown; public?: unknown }, path)
+  }
+  return deny(
+    path,
+    secret === undefined ? 'missing' : typeOf(secret),
+    'a string or Buffer of at least 32 bytes, or { private, public }'
+  )
 }
 
 function readSharedSecret (secret: Buffer, path: string): Key {
@@ -71,25 +90,46 @@ function readSharedSecret (secret: Buffer, path: string): Key {
     deny(path, 'a PEM given as a shared secret', '{ private, public } for a key pair')
   }
   if (secret.length < leastBytes) {
-    deny(path, `a secret of ${secret.length} bytes`, `at least ${leastBytes} bytes, best random ones`)
+    deny(
+      path,
+      `a secret of ${secret.length} bytes`,
+      `at least ${leastBytes} bytes, best random ones`
+    )
   }
   const kid = derive(secret, 'kid', 6).toString('base64url')
   return { kid, algorithm: 'HS256', access: secret, derived: deriveAll(secret), jwk: undefined }
 }
 
-function readPair ({ private: privatePart, public: publicPart, ...others }: { private?: unknown, public?: unknown }, path: string): Key {
+function readPair (
+  { private: privatePart, public: publicPart, ...others }: { private?: unknown; public?: unknown },
+  path: string
+): Key {
   const [unknown] = Object.keys(others)
-  if (unknown !== undefined) deny(`${path}.${unknown}`, 'unknown', `${path}.private, ${path}.public`)
-  const privateKey = privatePart === undefined ? undefined : toKey(privatePart, 'private', `${path}.private`)
-  const publicKey = publicPart === undefined ? undefined : toKey(publicPart, 'public', `${path}.public`)
+  if (unknown !== undefined) {
+    deny(`${path}.${unknown}`, 'unknown', `${path}.private, ${path}.public`)
+  }
+  const privateKey =
+    privatePart === undefined ? undefined : toKey(privatePart, 'private', `${path}.private`)
+  const publicKey =
+    publicPart === undefined ? undefined : toKey(publicPart, 'public', `${path}.public`)
   const own = privateKey === undefined ? publicKey : createPublicKey(privateKey)
   if (own === undefined) return deny(path, 'neither a private nor a public key', pairs)
-  if (publicKey !== undefined && !publicKey.equals(own)) deny(path, 'a private and a public key that do not match', 'the two halves of one pair')
+  if (publicKey !== undefined && !publicKey.equals(own)) {
+    deny(path, 'a private and a public key that do not match', 'the two halves of one pair')
+  }
   const algorithm = algorithmOf(own, path)
   const jwk = own.export({ format: 'jwk' })
   const kid = thumbprint(jwk)
   const spki = String(own.export({ format: 'pem', type: 'spki' }))
-  if (privateKey === undefined) return { kid, algorithm, access: { public: spki }, derived: undefined, jwk: { ...jwk, kid, alg: algorithm, use: 'sig' } }
+  if (privateKey === undefined) {
+    return {
+      kid,
+      algorithm,
+      access: { public: spki },
+      derived: undefined,
+      jwk: { ...jwk, kid, alg: algorithm, use: 'sig' }
+    }
+  }
   return {
     kid,
     algorithm,
@@ -105,7 +145,9 @@ function toKey (given: unknown, type: 'private' | 'public', path: string): KeyOb
     return given.type === type ? given : deny(path, `a ${given.type} key`, `a ${type} key`)
   }
   if (typeof given !== 'string' && !Buffer.isBuffer(given)) return deny(path, typeOf(given), pairs)
-  if (type === 'public' && given.includes('PRIVATE KEY')) return deny(path, 'a private key', 'a public key')
+  if (type === 'public' && given.includes('PRIVATE KEY')) {
+    return deny(path, 'a private key', 'a public key')
+  }
   try {
     return type === 'private' ? createPrivateKey(given) : createPublicKey(given)
   } catch {
@@ -116,12 +158,24 @@ function toKey (given: unknown, type: 'private' | 'public', path: string): KeyOb
 const typeOf = (given: unknown): string => `of type ${given === null ? 'null' : typeof given}`
 
 function algorithmOf (key: KeyObject, path: string): Algorithm {
-  const { namedCurve, modulusLength = 0, publicExponent = leastExponent } = { ...key.asymmetricKeyDetails }
-  if (publicExponent < leastExponent) deny(path, `an RSA key with the public exponent ${publicExponent}`, `an exponent of ${leastExponent} or more`)
+  const {
+    namedCurve,
+    modulusLength = 0,
+    publicExponent = leastExponent
+  } = { ...key.asymmetricKeyDetails }
+  if (publicExponent < leastExponent) {
+    deny(
+      path,
+      `an RSA key with the public exponent ${publicExponent}`,
+      `an exponent of ${leastExponent} or more`
+    )
+  }
   if (key.asymmetricKeyType === 'ed25519') return 'EdDSA'
   if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return 'ES256'
   if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return 'RS256'
-  return deny(path, `a key of type ${key.asymmetricKeyType}${namedCurve === undefined ? '' : ` on ${namedCurve}`}${modulusLength > 0 ? ` of ${modulusLength} bits` : ''}`, pairs)
+  const curve = namedCurve === undefined ? '' : ` on ${namedCurve}`
+  const size = modulusLength > 0 ? ` of ${modulusLength} bits` : ''
+  return deny(path, `a key of type ${key.asymmetricKeyType}${curve}${size}`, pairs)
 }
 
 function deriveAll (secret: Buffer): DerivedKeys {
@@ -141,5 +195,9 @@ function derive (secret: Buffer, purpose: string, length: number): Buffer {
 /** The first 48 bits of the key's thumbprint. @see RFC 7638 §3 */
 function thumbprint (jwk: Record<string, unknown>): string {
   const members = ['crv', 'e', 'kty', 'n', 'x', 'y'].filter((name) => name in jwk)
-  return createHash('sha256').update(JSON.stringify(jwk, members)).digest().subarray(0, 6).toString('base64url')
+  return createHash('sha256')
+    .update(JSON.stringify(jwk, members))
+    .digest()
+    .subarray(0, 6)
+    .toString('base64url')
 }

@@ -46,7 +46,11 @@ const typ = 'at+jwt'
  * plugin's own, where it meets no other instance of @fastify/jwt. With a shared secret it only
  * verifies them.
  */
-export async function prepareSigners (scope: FastifyInstance, ring: Ring<Key>, fixed: FixedClaims): Promise<Ring<Signer>> {
+export async function prepareSigners (
+  scope: FastifyInstance,
+  ring: Ring<Key>,
+  fixed: FixedClaims
+): Promise<Ring<Signer>> {
   const { issuer, audience } = fixed
   const claims = {
     ...(issuer === undefined ? {} : { iss: issuer }),
@@ -70,7 +74,11 @@ export async function prepareSigners (scope: FastifyInstance, ring: Ring<Key>, f
       }
     } as unknown as fastifyJwt.FastifyJWTOptions)
     const header = encode({ alg: algorithm, typ, kid })
-    signers.push({ kid, header, ...toSigner(kid, namespaces[kid] as fastifyJwt.JWT, secret, claims) })
+    signers.push({
+      kid,
+      header,
+      ...toSigner(kid, namespaces[kid] as fastifyJwt.JWT, secret, claims)
+    })
   }
   return signers as [Signer, ...Signer[]]
 }
@@ -79,7 +87,11 @@ export async function prepareSigners (scope: FastifyInstance, ring: Ring<Key>, f
 export function prepareRefreshKeys (ring: Ring<Key>): Ring<RefreshKey> {
   const keys = ring.flatMap(({ kid, derived }) => {
     if (derived === undefined) return []
-    return { kid, hs256: createHs256(derived.refreshToken, 'rt+jwt', kid), seal: createSeal(derived.userTag) }
+    return {
+      kid,
+      hs256: createHs256(derived.refreshToken, 'rt+jwt', kid),
+      seal: createSeal(derived.userTag)
+    }
   })
   return keys as [RefreshKey, ...RefreshKey[]]
 }
