@@ -1,15 +1,18 @@
 import { createRequire } from 'node:module'
 import { OAuth2Client, OAuth2Fetch } from '@badgateway/oauth2-client'
 import axios, { isAxiosError, type AxiosInstance, type InternalAxiosRequestConfig } from 'axios'
+import type { FastifyInstance } from 'fastify'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { AuthorizationCode } from 'simple-oauth2'
 import t, { type Test } from 'tap'
 import helpers from './support/app.js'
 import issuers from './support/issuer.js'
+import recipes from './support/recipe.js'
 
 const { minute, peek } = helpers
 const { startIssuer } = issuers
+const { recipe } = recipes
 type Issuer = Awaited<ReturnType<typeof startIssuer>>
 
 // Its types are those of another build of axios.
@@ -190,6 +193,18 @@ t.test('the fetch of @badgateway/oauth2-client renews by itself, once for many',
   t.match(stored.map((token) => peek(token)), [{ gen: 2 }])
   t.equal(stored.length, 1)
 })
+
+t.test('a client finds the metadata at the address of RFC 8414, by the route of the page',
+  async (t) => {
+    const { default: extend } = await recipe<{ default: (fastify: FastifyInstance) => void }>(
+      'docs/interop.md', 'oauth-authorization-server',
+    (code) => `export default (fastify) => {\n${code}\n}`)
+    const { issuer } = await startIssuer(t, undefined, {}, extend)
+    const url = new URL(issuer)
+    const answer = await oauth.discoveryRequest(url, { ...http, algorithm: 'oauth2' })
+    t.match(await oauth.processDiscoveryResponse(url, answer),
+      { issuer, token_endpoint: `${issuer}/refresh` })
+  })
 
 /** An axios that refreshes by axios-auth-refresh, as an application would have it do so. */
 async function withAxios (t: Test) {

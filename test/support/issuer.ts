@@ -34,7 +34,8 @@ type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
 /** Starts an issuer of complete tokens of RFC 9068, for the audience `orders`. */
 export async function startIssuer (
-  t: Teardown, secret: Secret | Secret[] = pairs.ES256(), options: Partial<AuthPluginOptions> = {}
+  t: Teardown, secret: Secret | Secret[] = pairs.ES256(),
+  options: Partial<AuthPluginOptions> = {}, extend?: (app: FastifyInstance) => void
 ): Promise<Issuer> {
   let app: FastifyInstance | undefined
   const server = createServer((request, response) => app?.routing(request, response))
@@ -61,6 +62,7 @@ export async function startIssuer (
     })
     app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
     app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
+    extend?.(app)
     await app.ready()
   }
   await deploy(secret)
