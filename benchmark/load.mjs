@@ -3,7 +3,11 @@ import { credentials, open, status } from './http.mjs'
 import { forge, wire } from './wire.mjs'
 
 const [file, name, port] = process.argv.slice(2)
-const { authenticate, refresh, forged = 401 } = (await import(`./contenders/${file}`)).contenders[name]
+const contender = (await import(`./contenders/${file}`)).contenders[name]
+const { authenticate, refresh, forged = 401 } = contender
+const login = typeof contender.login === 'string' ? contender.login : 'login'
+// A proof is for one request only.
+const isBound = authenticate === 'bound'
 const connections = 64
 const many = 20_000
 const fewest = 300 // requests in a measurement, however busy the machine is
@@ -16,9 +20,9 @@ let logins = 0
  * of the answer.
  */
 const loads = {
-  login: { needs: 0, expects: 200, next: () => wire.login(logins++) },
-  one: { needs: 1, expects: 200, next: () => requests[0] },
-  many: { needs: many, expects: 200, next: () => requests[turn++ % many] },
+  login: { needs: 0, expects: 200, next: () => wire[login](logins++) },
+  one: { needs: 1, expects: 200, next: () => nextOf(0) },
+  many: { needs: many, expects: 200, next: () => nextOf(turn++ % many) },
   forged: { needs: 1, expects: forged, next: () => wire[authenticate](forge(issued[0], turn++)) },
   refresh: {
     needs: connections,
@@ -29,6 +33,7 @@ const loads = {
 }
 const requests = []
 let turn = 0
+const nextOf = (number) => isBound ? wire.bound(issued[number]) : requests[number]
 
 /**
  * Keeps every connection busy for some time and some requests at least; answers how many there were
@@ -38,7 +43,7 @@ async function run ({ expects, next, receive }, { ms = 0, least = 0 }) {
   let answered = 0
   let asked = 0
   const start = performance.now()
-  await Promise.all(Array.from({ length: connections }, (_, connection) => new Promise((resolve, reject) => {
+  const keepBusy = (connection) => new Promise((resolve, reject) => {
     const ask = () => {
       if (asked >= least && performance.now() - start >= ms) return resolve(socket.destroy())
       asked++
@@ -51,15 +56,20 @@ async function run ({ expects, next, receive }, { ms = 0, least = 0 }) {
       ask()
     })
     socket.once('connect', ask).once('error', reject)
-  })))
+  })
+  await Promise.all(Array.from({ length: connections }, (_, connection) => keepBusy(connection)))
   return { answered, ms: performance.now() - start }
 }
 
 /** Logs in until the load has the credentials that it needs. */
 async function prepare ({ needs }) {
   const receive = (_, response) => issued.push(credentials(response))
-  if (issued.length < needs) await run({ ...loads.login, receive }, { least: needs - issued.length })
-  if (authenticate) while (requests.length < issued.length) requests.push(wire[authenticate](issued[requests.length]))
+  const missing = needs - issued.length
+  if (missing > 0) await run({ ...loads.login, receive }, { least: missing })
+  if (!authenticate || isBound) return
+  while (requests.length < issued.length) {
+    requests.push(wire[authenticate](issued[requests.length]))
+  }
 }
 
 process.on('message', async ({ load, ms, warmUp }) => {

@@ -1,4 +1,5 @@
 import { request } from './http.mjs'
+import { prove } from './proofs.mjs'
 
 const json = { 'content-type': 'application/json' }
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -9,11 +10,18 @@ export const sub = (number) => `user${String(number).padStart(8, '0')}`
 /** The requests that contenders answer: one function for each way that credentials travel. */
 export const wire = {
   login: (number) => request('POST', '/login', json, JSON.stringify({ sub: sub(number) })),
+  boundLogin: (number) => request('POST', '/login', { ...json, dpop: prove('POST', '/login') },
+    JSON.stringify({ sub: sub(number) })),
   bearer: ({ access_token: token }) => request('GET', '/me', { authorization: `Bearer ${token}` }),
+  bound: ({ access_token: token }) => request('GET', '/me',
+    { authorization: `DPoP ${token}`, dpop: prove('GET', '/me', token) }),
   cookie: ({ cookie }) => request('GET', '/me', { cookie }),
   refresh: ({ cookie }) => request('POST', '/auth/refresh', { cookie }),
+  boundRefresh: ({ cookie }) => request('POST', '/auth/refresh',
+    { cookie, dpop: prove('POST', '/auth/refresh') }),
   grant: ({ refresh_token: token }) => request('POST', '/token', form,
-    `grant_type=refresh_token&client_id=app&client_secret=secret-of-the-benchmark&refresh_token=${token}`)
+    'grant_type=refresh_token&client_id=app&client_secret=secret-of-the-benchmark' +
+    `&refresh_token=${token}`)
 }
 
 /**

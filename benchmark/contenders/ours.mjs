@@ -14,11 +14,15 @@ const start = (makeSecret, { live = false, ...options } = {}) => (port) => serve
   const store = new RedisStore(new Redis({ port }), { prefix: `ours:${process.pid}:` })
   // A busy machine is no outage: what is measured is work, not waiting.
   await app.register(authPlugin, { secret: makeSecret(), store, storeTimeout: '30s', ...options })
-  const guard = live ? { preHandler: (request) => request.authenticate({ live }) } : { onRequest: app.authenticate }
+  const guard = live
+    ? { preHandler: (request) => request.authenticate({ live }) }
+    : { onRequest: app.authenticate }
   app.post('/login', async (request, reply) => reply.login({ sub: request.body.sub }, { device }))
   app.get('/me', guard, async (request) => ({ sub: request.user.sub }))
 })
 
+// DPoP, with a proof by ES256 for each request.
+const bound = { refreshToken: { bindings: ['dpop'] } }
 const access = { authenticate: 'bearer' }
 const all = { login: true, authenticate: 'bearer', refresh: 'refresh' }
 
@@ -28,5 +32,17 @@ export const contenders = {
   'ours ES256': { start: start(() => pair('ec', { namedCurve: 'P-256' })), ...access },
   'ours RS256': { start: start(() => pair('rsa', { modulusLength: 2048 })), ...access },
   'ours HS256, push': { start: start(() => secret, { revocation: 'push' }), ...all },
+  'ours HS256, refresh bound': {
+    start: start(() => secret, bound),
+    login: 'boundLogin',
+    authenticate: 'bearer',
+    refresh: 'boundRefresh'
+  },
+  'ours HS256, both bound': {
+    start: start(() => secret, { ...bound, accessToken: { bound: true } }),
+    login: 'boundLogin',
+    authenticate: 'bound',
+    refresh: 'boundRefresh'
+  },
   'ours HS256, live': { start: start(() => secret, { live: true }), ...access }
 }
