@@ -32,6 +32,7 @@ declare global {
   const secrets: Record<string, string>
   const info: { title: string, version: string }
   const SecureStore: any
+  const KeyStore: any
   const root: string
   const api: string
   const build: any
