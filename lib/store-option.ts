@@ -36,3 +36,25 @@ export function chooseStore (
     'one of three ways: register @fastify/redis first, pass redis: an ioredis client, ' +
     'or pass store: new MemoryStore() for development')
 }
+
+/**
+ * Returns whether endings are pushed. In cookie mode they are unless told otherwise: users of
+ * sessions expect it of a logout, and it keeps an answer after it from bringing anybody back.
+ * @throws INVALID_OPTION
+ */
+export function checkRevocation (
+  given: 'none' | 'push' | undefined, cookieMode: boolean, { listen }: Store
+): boolean {
+  if (given === 'push' && listen === undefined) {
+    deny('revocation', "'push'", "'none' with a store that has no listen()")
+  }
+  return given === undefined ? cookieMode && listen !== undefined : given === 'push'
+}
+
+/** Returns the settings as they are. @throws INVALID_OPTION */
+export function checkDurability<S> (settings: S, { replication }: Store): S {
+  if (settings !== undefined && replication === undefined) {
+    deny('durability', 'given', 'nothing with a store that has no replicas')
+  }
+  return settings
+}

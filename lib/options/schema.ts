@@ -78,3 +78,7 @@ export const isString = (given: unknown): given is string =>
 export const isBoolean = (given: unknown): given is boolean => typeof given === 'boolean'
 export const isListOf = <T>(test: (given: unknown) => given is T) =>
   (given: unknown): given is T[] => Array.isArray(given) && given.every(test)
+
+/** Describes a value by its type alone, since it may be a secret. */
+export const typeOf = (given: unknown): string =>
+  `of type ${given === null ? 'null' : typeof given}`
