@@ -1,5 +1,5 @@
 import './fastify'
-import { authenticate } from './actions/authenticate'
+import { authenticate } from './actions/imported-guard'
 import { plugin } from './plugin'
 import type * as types from './public'
 import { MemoryStore } from './store/memory'

@@ -5,7 +5,7 @@ export type {
   AuthenticateOptions,
   User
 } from './actions/authenticate'
-export type { LoginClaims, LoginOptions } from './actions/login'
+export type { LoginClaims, LoginOptions } from './actions/check-login'
 export type { LogoutOptions } from './actions/logout'
 export type { OpenedSession, Sessions, SessionUpdate } from './actions/manage-sessions'
 export type { AuthError } from './errors'

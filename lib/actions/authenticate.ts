@@ -1,7 +1,7 @@
 import type { FastifyJWT } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { challengeByDpop } from '../binding/dpop/refusal'
-import { NotRegisteredError, refuse, type Refusal } from '../errors'
+import type { Refusal } from '../errors'
 import {
   carryHeaders, reauthenticationRequired, revokedSession, unboundSession
 } from '../http/challenge'
@@ -52,8 +52,6 @@ const readOptions = object({
 export const ownRoute = Symbol('a route of fastify-jwt-sessions')
 /** Where a request keeps its reply, for guards that are given the request only. */
 export const replyOf = Symbol('the reply of a request')
-/** Where an instance keeps the guard of the plugin that is registered there. */
-export const guardOf = Symbol('the guard of fastify-jwt-sessions')
 
 type Kept = Partial<FastifyRequest> & { [replyOf]?: FastifyReply }
 
@@ -155,23 +153,4 @@ function refuseRequest (request: Kept, error: Refusal, given: unknown): Refusal 
   const answer = answerOf(request, given)
   if (answer !== undefined) carryHeaders(answer.raw, error)
   return error
-}
-
-/**
- * A hook for `onRequest` or `preHandler` that is there before any registration: when a request
- * comes, it looks up the plugin in the scope of the route. It fails closed.
- * @throws NOT_REGISTERED if there is none
- */
-export const authenticate: AuthenticateHook = function (
-  request: Authenticable, reply?: unknown, done?: (error?: Error) => void
-): Promise<void> {
-  const { server } = request as FastifyRequest
-  const guard = (server as unknown as { [guardOf]?: AuthenticateHook } | undefined)?.[guardOf]
-  if (guard !== undefined) {
-    return guard(request, reply, done as () => void) as unknown as Promise<void>
-  }
-  const error = refuse(NotRegisteredError, 'no registration in the scope of this route')
-  if (done === undefined) return Promise.reject(error)
-  done(error)
-  return Promise.resolve()
 }

@@ -5,7 +5,9 @@ import { packContent, readContent, userTagOf, type Content } from '../session/co
 import type { Ending } from '../session/endings'
 import { toSession, type Claims, type Session } from '../session/session'
 import type { Services } from '../services'
-import { checkData, checkSize, createLogin, type LoginClaims, type LoginOptions } from './login'
+import { checkData, type LoginClaims, type LoginOptions } from './check-login'
+import { checkSize } from './check-size'
+import { createLogin } from './login'
 
 /** What an update may change of a session; what it leaves out stays. */
 export interface SessionUpdate {

@@ -7,7 +7,7 @@ import { toSession } from '../session/session'
 import type { Services } from '../services'
 import type { Presentation, SessionRecord } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
-import { checkSize } from './login'
+import { checkSize } from './check-size'
 import { isOfUser, refuseUnknown } from './presentation'
 import { refuseUnproven } from './unproven'
 

@@ -1,5 +1,5 @@
 import { credentialsOf, type CredentialsOf } from '../actions/credentials-of'
-import type { LoginClaims, LoginOptions } from '../actions/login'
+import type { LoginClaims, LoginOptions } from '../actions/check-login'
 import type { Sessions } from '../actions/manage-sessions'
 import { NotRegisteredError } from '../errors'
 

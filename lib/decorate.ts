@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createAuthenticate, replyOf } from './actions/authenticate'
+import { createCredentialsOf, credentialsOf } from './actions/credentials-of'
+import { guardOf } from './actions/imported-guard'
+import { createLogin } from './actions/login'
+import { createLogout } from './actions/logout'
+import { createSessions } from './actions/manage-sessions'
+import { createRenewals } from './actions/renewals'
+import type { Refusal } from './errors'
+import { carryHeaders } from './http/challenge'
+import { checkOrigin, isUnsafe } from './http/cross-origin'
+import { deny } from './options/schema'
+import { clearTokens, writeTokens } from './routes/token-response'
+import type { Services } from './services'
+
+/** Decorates the instance, the request and the reply. @throws INVALID_OPTION */
+export function decorate (fastify: FastifyInstance, services: Services): void {
+  const { accessCookie, isTrusted, readCredentials, settings } = services
+  const renewals = createRenewals(services)
+  const { authenticate, authenticateRequest } = createAuthenticate(services, renewals)
+  const login = createLogin(services)
+  const logout = createLogout(services)
+  if (settings.decorateAuthenticate) {
+    if (fastify.hasDecorator('authenticate')) {
+      const given = 'true, and the instance has a decorator named authenticate already'
+      const cure = 'false, which leaves that one alone; ' +
+        'guard routes with the imported authenticate hook then'
+      deny('decorateAuthenticate', given, cure)
+    }
+    fastify.decorate('authenticate', authenticate)
+  }
+  fastify.decorate(guardOf, authenticate)
+  fastify.decorate(credentialsOf, createCredentialsOf(services))
+  fastify.decorate('sessions', createSessions(services))
+  fastify.decorateRequest('sid', null)
+  fastify.decorateRequest('authenticate', async function (this: FastifyRequest, options) {
+    return await authenticateRequest(this, options) as never
+  })
+  fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
+    try {
+      renewals.drop(this.request)
+      const { registration, ...issued } = await login(claims, options, this.request)
+      if (registration !== undefined) this.header('secure-session-registration', registration)
+      return writeTokens(services, this, issued)
+    } catch (error) {
+      carryHeaders(this.raw, error as Refusal)
+      throw error
+    }
+  })
+  fastify.decorateReply('logout', async function (this: FastifyReply, options) {
+    const credentials = readCredentials(this.request)
+    if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
+    renewals.drop(this.request)
+    const confirmed = await logout(credentials, this.request, options).catch((error: Refusal) => {
+      carryHeaders(this.raw, error)
+      throw error
+    })
+    if (credentials.transport === 'cookie') clearTokens(services, this)
+    return confirmed
+  })
+  // The user is no decorator: the application's own @fastify/jwt, registered after this, brings one
+  // of that name.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    request.user ??= null as never
+    ;(request as FastifyRequest & { [replyOf]?: FastifyReply })[replyOf] = reply
+    done()
+  })
+}
