@@ -194,6 +194,16 @@ t.test('a form that names a token ends its session, and not that of who asks', a
   }
 })
 
+t.test('a form is told, too, that replicas have yet to confirm the end', async (t) => {
+  const replication = () => ({ confirm: async () => 0, close () {} })
+  const store = Object.assign(new MemoryStore(), { replication })
+  const node = await build(t, { ...body, store, durability: { replicas: 1 } })
+  const { refreshToken } = await node.login()
+  const answer = await logout(node, { token: refreshToken })
+  t.same([answer.statusCode, answer.json()], [202, {}])
+  t.same(await node.app.sessions.list('ada'), [], 'it has ended')
+})
+
 t.test('to revoke an unknown token is a success, and touches nothing', async (t) => {
   const node = await build(t, both)
   const browser = await node.login({ sub: 'ada' }, { transport: 'cookie' })

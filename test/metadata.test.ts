@@ -67,6 +67,13 @@ t.test('an endpoint that takes no forms is none', async (t) => {
   t.strictSame(off, { ...base, grant_types_supported: [] }, 'routes that are off')
 })
 
+t.test('with DPoP it says by which algorithm proofs are made', async (t) => {
+  const { app } = await build(t, { refreshToken: { ...forms, bindings: ['dpop'] } })
+  const { dpop_signing_alg_values_supported: algorithms } =
+    (await app.inject(`/auth${document}`)).json()
+  t.strictSame(algorithms, ['ES256'])
+})
+
 t.test('the issuer is the URL of the routes, whatever a proxy strips of it', async (t) => {
   for (const [issuer, path, { prefix, scope = '/' }] of [
     ['https://example.com/auth/', '/auth', {}],
