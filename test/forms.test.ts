@@ -378,6 +378,33 @@ t.test('no handler, schema or hook of the application writes the errors of a for
   }
 })
 
+t.test('a hook that fails on whatever is sent makes no verdict of it', async (t) => {
+  for (const fails of [1, 2, Infinity]) {
+    let asked = 0
+    let failed = 0
+    const node = await buildAfter(t, {}, async (app) => {
+      app.setErrorHandler(async () => { asked++; return { error: 'application' } })
+      app.addHook('onRequest', async (_request, reply) => { reply.header('x-early', 'yes') })
+      app.addHook('onSend', async () => { if (failed++ < fails) throw new Error('x') })
+    })
+    const { refreshToken } = await node.app.sessions.open({ sub: 'ada' })
+    for (const send of [
+      async () => await refresh(node, refreshToken),
+      async () => await refresh(node, 'x'),
+      async () => await logout(node, 'x=y')
+    ]) {
+      failed = 0
+      const answer = await send()
+      t.match(verdictOf(answer), fails === 1 ? /^500$|^400 / : /^500$/)
+      t.match(answer.headers, { 'content-type': /^application\/json/, 'x-early': 'yes' })
+    }
+    t.equal(asked, 0)
+    const url = '/auth/refresh'
+    await node.app.inject({ method: 'POST', url, payload: { refresh_token: 'x' } })
+    t.equal(asked, 1, "the errors of JSON are the application's")
+  }
+})
+
 t.test('what a hook of the application throws keeps its status and headers', async (t) => {
   const thrown: Array<[unknown, number]> = [
     [Object.assign(new Error('not now'), { statusCode: 451, headers: { 'x-why': 'law' } }), 451],

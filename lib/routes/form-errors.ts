@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import { STATUS_CODES, type OutgoingHttpHeaders } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import * as errors from '../errors'
 import type { RouteExtras } from '../options/options'
 import { isObject } from '../options/schema'
@@ -39,12 +39,35 @@ const verdicts = new Map<unknown, string>([
 export function answerForms (options: RouteExtras): RouteExtras {
   const { errorHandler } = options
   const handle: ErrorHandler = function (error, request, reply) {
-    // An application may throw anything at all.
-    if (isForm(request)) return answerForm(isObject(error) ? error : {}, request, reply)
+    if (isForm(request)) {
+      answered.add(request)
+      // An application may throw anything at all.
+      return answerForm(isObject(error) ? error : {}, request, reply)
+    }
     if (errorHandler === undefined) throw error
     return errorHandler.call(this, error, request, reply)
   }
   return { ...options, errorHandler: handle }
+}
+
+/** The requests by form whose errors have been answered. */
+const answered = new WeakSet<FastifyRequest>()
+
+/**
+ * Answers a form whose error could not be answered, since a hook of the application fails on
+ * whatever is sent. Past all hooks: the next to be asked would be the application's error handler,
+ * and then Fastify, whose answer has a member `error`.
+ */
+export function answerFormsAtLast (scope: FastifyInstance): void {
+  scope.setErrorHandler((error, request, reply) => {
+    if (!answered.has(request)) throw error
+    request.log.error({ err: error }, 'the answer to a form could not be sent')
+    const status = 500
+    const body = JSON.stringify({ statusCode: status, message: STATUS_CODES[status] })
+    reply.type('application/json; charset=utf-8').header('content-length', body.length).hijack()
+    reply.raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders)
+    reply.raw.end(body)
+  })
 }
 
 // Sent as text: no response schema of the application filters it.

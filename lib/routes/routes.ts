@@ -8,7 +8,7 @@ import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
 import { acceptBodies, bodyLimit, readAll } from './bodies'
 import { registerDevice } from './device'
-import { answerForms } from './form-errors'
+import { answerForms, answerFormsAtLast } from './form-errors'
 import { isForm, readGrant, readRevocation } from './forms'
 import { registerJwks } from './jwks'
 import { registerMetadata } from './metadata'
@@ -27,6 +27,7 @@ export async function registerRoutes (fastify: FastifyInstance, services: Servic
   const dialects = (options: RouteExtras): RouteExtras => forms ? answerForms(options) : options
   await fastify.register(async (scope) => {
     acceptBodies(scope, { forms })
+    if (forms) answerFormsAtLast(scope)
     if (refresh !== undefined) {
       registerRefresh(scope, services, dialects(merge(docs.refresh, refresh)))
     }
