@@ -198,49 +198,6 @@ t.test('@fastify/swagger documents our routes with request, responses, codes and
     t.match(paths['/auth/.well-known/openid-configuration'], { get: { security: [], responses: { 200: {} } } })
   })
 
-  t.test('with proofs', async (t) => {
-    const documentOf = async (refreshToken: AuthPluginOptions['refreshToken'], bound = true) => {
-      const app = await beside(t, 'after', [swagger], { accessToken: { bound }, refreshToken })
-      await app.ready()
-      return app.swagger() as unknown as { paths: Record<string, object>, components: object }
-    }
-    const { paths, components } = await documentOf({ bindings: ['dpop'], paired: true })
-    const codes = 'DPOP_PROOF_MISSING, DPOP_PROOF_INVALID, DPOP_NONCE_REQUIRED'
-    const tokens = { schema: { properties: { token_type: { enum: ['Bearer', 'DPoP'] } } } }
-    const parameters = [{ in: 'header', name: 'DPoP', required: false }]
-    t.match(paths['/auth/refresh'], {
-      post: {
-        parameters,
-        security: [
-          { refreshToken: [], accessToken: [] }, { refreshToken: [], boundAccessToken: [] }
-        ],
-        responses: {
-          200: { content: { 'application/json': tokens } },
-          400: { description: codes },
-          401: { description: /REFRESH_TOKEN_UNPROVEN/ }
-        }
-      }
-    })
-    t.match(paths['/auth/logout'], { post: { parameters } })
-    const scheme = { type: 'http', scheme: 'dpop' }
-    t.match(components, { securitySchemes: { boundAccessToken: scheme } })
-    const byBody = await documentOf({ bindings: ['dpop'], transports: ['body'] }, false)
-    t.match(byBody.paths['/auth/refresh'], {
-      post: { responses: { 400: { description: `${codes}; The verdict, in answer to a form` } } }
-    })
-    const byBrowser = await documentOf({ bindings: ['dbsc'] }, false)
-    t.match(byBrowser.paths['/auth/refresh'], {
-      post: {
-        parameters: undefined,
-        responses: {
-          400: undefined,
-          401: { description: /REFRESH_TOKEN_UNPROVEN/ },
-          503: { description: 'PROOF_UNAVAILABLE, STORE_UNAVAILABLE' }
-        }
-      }
-    })
-  })
-
   t.test('with both transports', async (t) => {
     const store = Object.assign(new MemoryStore(), { replication: () => ({ confirm: async () => 1, close () {} }) })
     const app = await beside(t, 'after', [swagger], { store, durability: { replicas: 1 }, refreshToken: { transports: ['cookie', 'body'], paired: true } })
