@@ -6,10 +6,9 @@ import { createLogin } from './actions/login'
 import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
 import { createRenewals } from './actions/renewals'
-import type { Refusal } from './errors'
-import { carryHeaders } from './http/challenge'
 import { checkOrigin, isUnsafe } from './http/cross-origin'
 import { deny } from './options/schema'
+import { refuseToHandler } from './routes/refusals'
 import { clearTokens, writeTokens } from './routes/token-response'
 import type { Services } from './services'
 
@@ -37,24 +36,19 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
     return await authenticateRequest(this, options) as never
   })
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
-    try {
+    return await refuseToHandler(this, async () => {
       renewals.drop(this.request)
       const { registration, ...issued } = await login(claims, options, this.request)
       if (registration !== undefined) this.header('secure-session-registration', registration)
       return writeTokens(services, this, issued)
-    } catch (error) {
-      carryHeaders(this.raw, error as Refusal)
-      throw error
-    }
+    })
   })
   fastify.decorateReply('logout', async function (this: FastifyReply, options) {
     const credentials = readCredentials(this.request)
     if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
     renewals.drop(this.request)
-    const confirmed = await logout(credentials, this.request, options).catch((error: Refusal) => {
-      carryHeaders(this.raw, error)
-      throw error
-    })
+    const confirmed = await refuseToHandler(this, async () =>
+      await logout(credentials, this.request, options))
     if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed
   })

@@ -383,13 +383,21 @@ t.test('the log says which URLs differ, and the client is not told', async (t) =
   const lines: string[] = []
   const stream = { write: (line: string) => { lines.push(line) } }
   const { phone } = await serve(t, { server: { logger: { level: 'info', stream } } })
+  const refusals = {
+    '/login': async (dpop: string) => await phone.login({}, dpop),
+    '/auth/refresh': async (dpop: string) => await phone.refresh(dpop)
+  }
   await phone.login()
-  const htu = 'https://api.example/auth/refresh'
-  const response = await phone.refresh(phone.prove('POST', '/auth/refresh', { htu }))
-  refused(t, response, 400, 'DPOP_PROOF_INVALID')
-  t.notMatch(response.body, 'api.example')
-  t.match(lines.join(''), `for another target: ${htu} ` +
-    '(this request is for http://localhost/auth/refresh): is trustProxy set?')
+  for (const [path, send] of Object.entries(refusals)) {
+    const htu = `https://api.example${path}`
+    const response = await send(phone.prove('POST', path, { htu }))
+    refused(t, response, 400, 'DPOP_PROOF_INVALID')
+    t.notMatch(response.body, 'api.example')
+    const reason = `for another target: ${htu} ` +
+      `(this request is for http://localhost${path}): is trustProxy set?`
+    const said = lines.map((line) => JSON.parse(line) as object)
+    t.match(said.filter((line) => 'code' in line).at(-1), { code: 'DPOP_PROOF_INVALID', reason })
+  }
   const secrets = [phone.refreshToken, phone.accessToken]
   for (const text of secrets) t.notMatch(lines.join(''), text)
 })

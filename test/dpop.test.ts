@@ -7,7 +7,9 @@ import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { createNonces } from '../lib/binding/dpop/nonces'
 import { createReadProof, type Demand, type Proving } from '../lib/binding/dpop/proof'
+import { challengeByDpop, invalidProof } from '../lib/binding/dpop/refusal'
 import { createReplays } from '../lib/binding/dpop/replays'
+import { CrossOriginRequestError, refuse } from '../lib/errors'
 import { minute, second, TestClock } from './support/app'
 import { createDevice, signJws } from './support/proofs'
 
@@ -247,6 +249,14 @@ t.test('a refusal has one challenge, and no reason in it', async (t) => {
       'dpop-nonce': nonces.current(clock.ms)
     }
   })
+})
+
+t.test('only a challenge to Bearer becomes one to DPoP', async (t) => {
+  const foreign = refuse(CrossOriginRequestError, 'a foreign page')
+  t.equal(challengeByDpop(foreign).headers, undefined)
+  const proof = invalidProof('x', 401)
+  const { headers } = { ...proof }
+  t.strictSame(challengeByDpop(proof).headers, headers)
 })
 
 t.test('a nonce is good for four to five minutes, by whichever key of the ring', async (t) => {
