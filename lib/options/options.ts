@@ -40,7 +40,11 @@ export type Binding = 'dbsc' | 'dpop'
 export interface AccessTokenOptions {
   /** How long one lives. @default '30m' */
   lifetime?: Duration
-  /** `iss`: set when signing, demanded when verifying. @default none */
+  /**
+   * `iss`: set when signing, demanded when verifying. With `routes.metadata`, the URL of the
+   * routes.
+   * @default none
+   */
   issuer?: string
   /** `aud`: set when signing, demanded when verifying. @default none */
   audience?: string | string[]

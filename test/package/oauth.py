@@ -76,6 +76,17 @@ def run(ask):
     return names[ask["call"]](*ask["arguments"])
 
 
+def renew(ask):
+    """Runs the code of a page that is given a token, and returns what it has kept."""
+    kept = []
+
+    def keep(token, refresh_token=None, access_token=None):
+        kept.append(token)
+
+    exec(ask["code"], {"token": ask["token"], "issuer": ask["issuer"], "keep": keep})
+    return kept
+
+
 for line in sys.stdin:
     ask = json.loads(line)
     try:

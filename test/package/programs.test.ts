@@ -107,6 +107,19 @@ t.test('the Python of the page verifies', needs('python3'), async (t) => {
   t.match(await call(refreshToken), { raised: /./ })
 })
 
+t.test('the Python of the page refreshes by itself', needs('python3'), async (t) => {
+  const { issuer, open, origin } = await startIssuer(t)
+  const python = startPython(t)
+  const code = block('python', 'OAuth2Session').replace('https://api.example.com', origin)
+  const { accessToken, refreshToken } = await open()
+  const token = {
+    access_token: accessToken, refresh_token: refreshToken, token_type: 'Bearer', expires_at: 1
+  }
+  const { result } = await python({ do: 'renew', code, issuer, token })
+  t.match((result as Array<{ refresh_token: string }>).map(({ refresh_token: next }) => peek(next)),
+    [{ gen: 2 }])
+})
+
 const run = promisify(execFile)
 
 t.test('curl keeps a session in its jar, or refreshes by a form', needs('curl'), async (t) => {
