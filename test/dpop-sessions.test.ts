@@ -5,6 +5,7 @@ import { day, minute, peek, second, secret } from './support/app'
 import { challenges, code, onBoth, refused, serve } from './support/dpop/serve'
 import { observe } from './support/events'
 import { createDevice } from './support/proofs'
+import { redisFor } from './support/servers/redis'
 
 onBoth('a login that brings a proof is bound to its key', async (t, begin) => {
   const { app, phone } = await begin()
@@ -173,6 +174,24 @@ t.test('by body a proof needs a nonce, which login and refresh hand out', async 
   refused(t, await phone.refresh(), 400, 'DPOP_NONCE_REQUIRED', 'after five minutes')
   t.not(phone.nonce, first)
   t.equal((await phone.refresh()).statusCode, 200)
+})
+
+t.test('nothing of a key is stored, and the session takes no byte more', async (t) => {
+  const redis = (await redisFor(t)).client()
+  const { phone } = await serve(t, { redis })
+  const sizes: number[] = []
+  for (const dpop of [undefined, null]) {
+    await phone.login({ replace: false }, dpop)
+    const [key = ''] = await redis.keys('*')
+    const dump = Buffer.concat(await redis.hvalsBuffer(key))
+    for (const text of [phone.device.jkt, String(phone.device.jwk.x), phone.refreshToken]) {
+      t.notOk(dump.includes(text))
+      t.notOk(dump.includes(Buffer.from(text, 'base64url')))
+    }
+    sizes.push(dump.length)
+    await redis.flushall()
+  }
+  t.equal(sizes[0], sizes[1])
 })
 
 onBoth('200 presentations with one proof are one rotation and 200 equal tokens',
