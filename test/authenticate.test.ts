@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
 import t from 'tap'
+import { createAccessTokens } from '../lib/tokens/access-token'
+import type { Signer } from '../lib/tokens/signers'
 import { build, hour, minute, peek, secret } from './support/app'
 
 const challenge = (description: string) => `Bearer error="invalid_token", error_description="${description}"`
@@ -132,4 +134,25 @@ t.test('maxAge demands a recent login', async (t) => {
   t.match((await pay('/wrong')).json(), { statusCode: 500, code: 'INVALID_OPTION', message: /request\.authenticate\.maxAge is "soon"/ })
   clock.pass(hour)
   t.equal((await pay()).json().code, 'ACCESS_TOKEN_EXPIRED')
+})
+
+t.test('what is remembered of verified tokens is bounded by the memory that it takes', async (t) => {
+  let verified = 0
+  const claims = { sub: 'ada', sid: 's', iat: 1, exp: 2, auth_time: 1 }
+  const signer: Signer = {
+    kid: 'k', header: 'h', sign: () => 'h.p.s', verify: () => { verified++; return claims }
+  }
+  const tokens = createAccessTokens([signer], { lifetime: minute, clientId: undefined })
+  const nth = (n: number): string => `h.${String(n).padStart(8_000, '0')}.s`
+  const ask = (n: number): boolean => {
+    const before = verified
+    t.strictSame(tokens.verify(nth(n)), claims)
+    return verified === before
+  }
+  for (let n = 0; n < 1_000; n++) ask(n)
+  t.equal(ask(0), true, 'a thousand tokens of 8 kB fit into 32 MiB')
+  for (let n = 1_000; n < 2_000; n++) ask(n)
+  t.equal(ask(1_999), true)
+  t.equal(ask(1), false, 'two thousand do not: the ones used longest ago are verified again')
+  t.equal(ask(1), true)
 })

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { LruMap } from 'toad-cache'
 import { thumbprint, type PublicJwk } from './jwk'
 
 /** The keys that devices have proven themselves by. */
@@ -16,7 +16,7 @@ const most = 500
  * verification after it.
  */
 export function createPublicKeys (): PublicKeys {
-  const known = new LRUCache<string, KeyObject>({ max: most })
+  const known = new LruMap<KeyObject>(most)
   return {
     import: (jwk) => {
       const name = thumbprint(jwk)

@@ -1,5 +1,5 @@
 import { createVerifier } from 'fast-jwt'
-import { LRUCache } from 'lru-cache'
+import { LruMap } from 'toad-cache'
 import { createPublicKey } from 'node:crypto'
 import { algorithmOf, thumbprint, type PublicJwk } from './jwk'
 
@@ -19,7 +19,7 @@ const most = 500
  * @see RFC 7515 §5.2
  */
 export function createVerify (checkTyp: string): Verify {
-  const verifiers = new LRUCache<string, (text: string) => Payload>({ max: most })
+  const verifiers = new LruMap<(text: string) => Payload>(most)
   return (text, jwk) => {
     const name = thumbprint(jwk)
     const verify = verifiers.get(name) ?? verifierOf(jwk, checkTyp)

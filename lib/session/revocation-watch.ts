@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { LRUCache } from 'lru-cache'
+import { LruMap } from 'toad-cache'
 import type { Emit } from '../events'
 import type { BoundedStore } from '../store/bounded'
 import { userTagOf } from './content'
@@ -51,7 +51,7 @@ export function createWatch (
   store: BoundedStore, lifetime: number, log: FastifyBaseLogger, emit: Emit
 ): RevocationWatch {
   const over = new Map<string, number>()
-  const alive = new LRUCache<string, true>({ max: mostAlive })
+  const alive = new LruMap<true>(mostAlive)
   const asked = new Map<string, Promise<boolean>>()
   let state: 'new' | 'listening' | 'disconnected' = 'new'
   let stop: (() => void) | undefined

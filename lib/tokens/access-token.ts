@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { LruMap } from 'toad-cache'
 import type { SessionRecord } from '../store/store'
 import { signerOf, type Payload, type Ring, type Signer } from './signers'
 
@@ -74,9 +74,8 @@ export function createAccessTokens (
 ): AccessTokens {
   // A verdict rests on the whole token and on keys that do not change, so it holds for as long as
   // the token lives.
-  const verified = new LRUCache<string, Verified>({
-    maxSize: mostBytes, sizeCalculation: ({ bytes }) => bytes
-  })
+  const verified = new LruMap<Verified>(0)
+  let bytesOfVerified = 0
   const rfc9068 = (): Payload => clientId === undefined
     ? {}
     : { client_id: clientId, jti: randomBytes(16).toString('base64url') }
@@ -90,6 +89,15 @@ export function createAccessTokens (
     const binding = jkt === undefined ? { bound } : { bound, cnf: { jkt } }
     const token = signers[0].sign(bound ? { ...claims, ...own, ...binding } : { ...claims, ...own })
     return { token, expiresIn: exp - iat }
+  }
+
+  function remember (token: string, entry: Verified): void {
+    verified.set(token, entry)
+    bytesOfVerified += entry.bytes
+    while (bytesOfVerified > mostBytes) {
+      bytesOfVerified -= verified.first.value.bytes
+      verified.evict()
+    }
   }
 
   const lengthOf = (subject: Subject): number =>
@@ -116,7 +124,7 @@ export function createAccessTokens (
       const bytes = overhead + token.length * 3 + 64 * countMembers(claims)
       const isFlat = Object.values(claims).every((claim) => !isNested(claim))
       const entry = { claims, bytes, isFlat }
-      verified.set(token, entry)
+      remember(token, entry)
       return copy(entry)
     }
   }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { FifoMap } from 'toad-cache'
 
 /** What identifies a proof: its key and its id. */
 export interface ProofId {
@@ -14,10 +14,8 @@ export interface Replays {
   record: (proof: ProofId) => boolean
 }
 
-// A proof whose clock is five minutes ahead is fresh for ten minutes; monotonic time, so that no
-// step of a clock shortens it.
-const remembered = 10 * 60_000
-// About 20 MB when full. Above it the oldest are forgotten first.
+// About 20 MB when full. Above it the oldest are forgotten first: those that are fresh no more,
+// unless a process accepts more than this many within ten minutes.
 const most = 100_000
 
 /**
@@ -25,12 +23,12 @@ const most = 100_000
  * of them.
  * @see RFC 9449 §11.1
  */
-export function createReplays (max = most, perf: { now: () => number } = performance): Replays {
-  const seen = new LRUCache<string, true>({ max, ttl: remembered, ttlResolution: 0, perf })
+export function createReplays (max = most): Replays {
+  const seen = new FifoMap<true>(max)
   return {
     record: ({ jkt, jti }) => {
       const name = hash('sha256', jkt + jti, 'base64url')
-      if (seen.has(name)) return false
+      if (seen.get(name) === true) return false
       seen.set(name, true)
       return true
     }
