@@ -151,6 +151,33 @@ t.test('mobile: the app is given its refresh token in the body, a page never', a
   t.equal((await refreshByBody(token)).body.code, 'REFRESH_TOKEN_INVALID')
 })
 
+t.test('bound: the token of an app is worth nothing without its key', async (t) => {
+  const url = await run(t, 'bound.mjs')
+  const { generateKeyPair, generateProof } = await import('dpop')
+  const pair = await generateKeyPair('ES256')
+  const user = { username: 'ada', password: 'lovelace', native: true }
+  const post = async (path: string, body: object, nonce?: string, isProven = true) => {
+    const proof = isProven
+      ? { dpop: await generateProof(pair, `${url}${path}`, 'POST', nonce) }
+      : undefined
+    return await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...proof },
+      body: JSON.stringify(body)
+    })
+  }
+  t.match(await (await post('/login', user, undefined, false)).json(), {
+    code: 'DPOP_PROOF_MISSING'
+  })
+  const answer = await post('/login', user)
+  const nonce = String(answer.headers.get('dpop-nonce'))
+  const { refresh_token: token } = await answer.json() as Answer['body']
+  const body = { refresh_token: token }
+  t.equal((await post('/auth/refresh', body, undefined, false)).status, 400)
+  t.equal((await post('/auth/refresh', body, nonce)).status, 200)
+  t.equal((await login(url, 'ada', 'lovelace')).status, 200, 'a page needs no key')
+})
+
 /** Runs a command of the app; resolves with what it says. */
 async function runApp (AUTH_URL: string, TOKENS: string, ...args: string[]): Promise<string> {
   const env = { ...process.env, AUTH_URL, TOKENS, NO_COLOR: '1' }
