@@ -162,6 +162,39 @@ t.test('a page that refreshes at once after a form login is logged in', async (t
   }
 })
 
+t.test('a client that restores at once after a form login proves its key by itself', async (t) => {
+  const site = await serve(t, certificate)
+  const tab = await Tab.open(await newContext(t), site.originOf('proving'))
+  await tab.page.evaluate(`{
+    const form = document.createElement('form')
+    form.method = 'post'
+    form.action = '/form'
+    for (const [name, value] of Object.entries({ sub: 'proving', next: '/client' })) {
+      form.append(Object.assign(document.createElement('input'), { name, value }))
+    }
+    document.body.append(form)
+    form.submit()
+  }`)
+  await tab.page.waitForURL('**/client')
+  await tab.page.waitForFunction('window.ask')
+  t.equal(await tab.page.evaluate('auth.restore()'), true, site.calls('proving').join(', '))
+  const list = async () => await site.app.sessions.list('proving')
+  await until('the session to be bound', async () => (await list())[0]?.bound === 'dbsc')
+
+  // A proof that is spent is in the way of a new one: the server sends the browser back for it.
+  const context = tab.page.context()
+  const cookies = await context.cookies()
+  const refresh = cookies.find(({ name }) => name.endsWith('refresh_token'))
+  const spent = { ...refresh, name: '__Host-refresh_proof', value: 'spent' } as typeof cookies[0]
+  await context.addCookies([spent])
+  site.calls('proving')
+  t.equal(await tab.page.evaluate('auth.refresh()'), true)
+  const calls = site.calls('proving')
+  t.equal(calls[0], '/auth/refresh 307')
+  t.equal(calls.at(-1), '/auth/refresh?proof 200')
+  t.strictSame(tab.endings, [])
+})
+
 t.test('a restart of the browser leaves the session bound', async (t) => {
   const site = await serve(t, certificate)
   const folder = temporaryFolder()

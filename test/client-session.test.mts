@@ -1,17 +1,12 @@
 import t from 'tap'
 import { createClient } from '../lib/client/client.mjs'
 import helpers from './support/app.js'
-import { signal, start } from './support/tab.mjs'
+import { signal, start, until } from './support/tab.mjs'
 
 const { minute } = helpers
 const ada = { claims: { sub: 'ada' } }
 const grace = { claims: { sub: 'grace' } }
 const viaBody = { claims: { sub: 'ada' }, options: { transport: 'body' } }
-
-/** Resolves when the condition holds; messages between tabs take their time. */
-async function until (condition: () => unknown) {
-  while (!await condition()) await new Promise((resolve) => { setImmediate(resolve) })
-}
 
 /** Locks as the Web Locks API has them, for Node versions without. */
 function installLocks (t: Parameters<typeof start>[0], locks: object = webLocks()) {
@@ -23,12 +18,20 @@ function installLocks (t: Parameters<typeof start>[0], locks: object = webLocks(
   })
 }
 
+interface LockOptions {
+  ifAvailable?: boolean
+  signal?: AbortSignal
+}
+
 function webLocks () {
   const state: { held?: Promise<unknown> } = {}
   return {
-    async request (_name: string, { ifAvailable, signal }: { ifAvailable?: boolean, signal?: AbortSignal }, work: (lock: unknown) => unknown) {
+    async request (_name: string, options: LockOptions, work: (lock: unknown) => unknown) {
+      const { ifAvailable, signal } = options
       if (state.held && ifAvailable) return await work(null)
-      const aborted = new Promise((_resolve, reject) => { signal?.addEventListener('abort', () => reject(signal.reason)) })
+      const aborted = new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason))
+      })
       while (state.held) await Promise.race([state.held, aborted])
       const result = Promise.resolve(work({}))
       state.held = result.catch(() => {}).then(() => { delete state.held })
@@ -54,8 +57,8 @@ function hold (network: Awaited<ReturnType<typeof start>>['network'], send: type
 t.test('a logout ends the session in all tabs and says so once in each', async (t) => {
   const { open } = await start(t)
   const ended: string[] = []
-  const here = open({ onSessionEnd: () => ended.push('here') })
-  const there = open({ onSessionEnd: () => ended.push('there') })
+  const here = open({ onSessionEnd: (reason) => ended.push(`here: ${reason}`) })
+  const there = open({ onSessionEnd: (reason) => ended.push(`there: ${reason}`) })
   await here.login('/login', ada)
   await there.restore()
   t.equal((await here.logout()).status, 204)
@@ -63,7 +66,7 @@ t.test('a logout ends the session in all tabs and says so once in each', async (
   await here.logout()
   t.equal(await there.accessToken(), undefined)
   t.equal((await there.fetch('/me')).status, 401)
-  t.strictSame(ended, ['here', 'there'])
+  t.strictSame(ended, ['here: logout', 'there: logout'])
   t.equal(await open().restore(), false)
 })
 
@@ -144,7 +147,9 @@ t.test('what a tab tells that has not heard the latest is not believed', async (
   class Channel {
     onmessage?: (event: { data: unknown }) => void
     constructor () { listeners.push(this) }
-    postMessage (data: unknown) { for (const other of listeners) if (other !== this) other.onmessage?.({ data }) }
+    postMessage (data: unknown) {
+      for (const other of listeners) if (other !== this) other.onmessage?.({ data })
+    }
   }
   Object.assign(globalThis, { BroadcastChannel: Channel })
   function openDeaf () {
@@ -174,7 +179,11 @@ t.test('what a tab tells that has not heard the latest is not believed', async (
 t.test('nothing that one user began goes on in the name of another', async (t) => {
   const { open, clock, seen, network, send } = await start(t)
   let ended = 0
-  const here = open({ onSessionEnd: () => ended++ })
+  const onSessionEnd = (reason: string) => {
+    t.equal(reason, 'replaced')
+    ended++
+  }
+  const here = open({ onSessionEnd })
   const there = open()
   await here.login('/login', ada)
   await there.restore()
@@ -184,7 +193,7 @@ t.test('nothing that one user began goes on in the name of another', async (t) =
 
   const { BroadcastChannel } = globalThis
   Object.assign(globalThis, { BroadcastChannel: undefined })
-  const deaf = open({ onSessionEnd: () => ended++ })
+  const deaf = open({ onSessionEnd })
   Object.assign(globalThis, { BroadcastChannel })
   await deaf.restore()
   await there.login('/login', grace)
@@ -192,7 +201,8 @@ t.test('nothing that one user began goes on in the name of another', async (t) =
   clock.pass(31 * minute)
   seen.length = 0
   t.equal((await deaf.fetch('/me')).status, 401)
-  t.match(seen.map(({ path, status }) => `${path} ${status}`), ['/me 401', '/auth/refresh 200'], 'the request is not repeated')
+  const calls = seen.map(({ path, status }) => `${path} ${status}`)
+  t.strictSame(calls, ['/me 401', '/auth/refresh 200'], 'the request is not repeated')
   t.equal(ended, 2)
   t.equal(await here.restore(), true, 'the page may go on as the other one')
 
@@ -206,7 +216,7 @@ t.test('nothing that one user began goes on in the name of another', async (t) =
   await answer.arrived
   await here.login('/login', grace)
   answer.release()
-  t.equal((await straggler).status, 401, 'what was under way before the login is not repeated after it')
+  t.equal((await straggler).status, 401, 'nor is what was under way before the login')
 })
 
 t.test('tabs take turns, and the one that waited takes what the other one got', async (t) => {
@@ -217,7 +227,8 @@ t.test('tabs take turns, and the one that waited takes what the other one got', 
   await Promise.all(tabs.map(async (tab) => await tab.restore()))
   calls()
   wait(31 * minute)
-  t.match(await Promise.all(tabs.map(async (tab) => await tab.fetch('/me'))), [{ status: 200 }, { status: 200 }, { status: 200 }])
+  const responses = await Promise.all(tabs.map(async (tab) => await tab.fetch('/me')))
+  t.strictSame(responses.map(({ status }) => status), [200, 200, 200])
   t.strictSame(calls().filter((call) => call.startsWith('/auth')), ['/auth/refresh 200'])
 
   wait(31 * minute)
@@ -226,8 +237,9 @@ t.test('tabs take turns, and the one that waited takes what the other one got', 
     asked++
     throw new TypeError('fetch failed')
   }
-  await Promise.all(tabs.map(async (tab) => await t.rejects(tab.fetch('/me'), { message: 'refresh failed' })))
-  t.equal(asked, 1, 'a failure is shared, too')
+  const failed = { message: 'refresh failed' }
+  await Promise.all(tabs.map(async (tab) => await t.rejects(tab.fetch('/me'), failed)))
+  t.equal(asked, 2, 'a failure of one tab is shared, too')
   wait(1000)
   network.send = send
   t.equal((await tabs[1]?.fetch('/me'))?.status, 200)
@@ -238,7 +250,10 @@ t.test('a lock that nobody gives back, or that may not be asked for, stops nobod
   t.teardown(async () => { clearInterval(awake) })
   const never = webLocks()
   never.request('', {}, async () => await new Promise(() => {})).catch(() => {})
-  for (const locks of [never, { request: async () => { throw new DOMException('a sandboxed frame', 'SecurityError') } }]) {
+  const forbidden = {
+    request: async () => { throw new DOMException('a sandboxed frame', 'SecurityError') }
+  }
+  for (const locks of [never, forbidden]) {
     installLocks(t, locks)
     const { open, wait } = await start(t)
     const auth = open({ timeout: 0.05 })
@@ -265,7 +280,8 @@ t.test('a tab that waited for one that was closed asks by itself', async (t) => 
 })
 
 t.test('in Node the refresh token is in a storage of the application\'s', async (t) => {
-  const { app, wait } = await start(t, { refreshToken: { transports: ['cookie', 'body'], paired: true } })
+  const refreshToken = { transports: ['cookie' as const, 'body' as const], paired: true }
+  const { app, wait } = await start(t, { refreshToken })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const prefix = `${app.listeningOrigin}/auth`
   let kept: string | null = null
@@ -281,10 +297,11 @@ t.test('in Node the refresh token is in a storage of the application\'s', async 
   const first = kept
   t.type(first, 'string')
   t.equal((await auth.fetch('/me')).status, 200, 'a path is one of the server')
+  t.equal((await auth.fetch('me')).status, 200, 'also without a slash')
   t.equal((await auth.fetch(new Request(`${app.listeningOrigin}/me`))).status, 200)
 
   wait(31 * minute)
-  t.equal((await auth.fetch('/me')).status, 200, 'paired, the access token goes along with a refresh')
+  t.equal((await auth.fetch('/me')).status, 200, 'paired: the access token goes along')
   t.not(kept, first)
 
   t.equal((await auth.logout()).status, 204)

@@ -2,10 +2,13 @@ import { gzipSync } from 'node:zlib'
 import { build as bundle } from 'esbuild'
 import t from 'tap'
 import helpers from './support/app.js'
-import { pass, signal, start } from './support/tab.mjs'
+import { draw, pass, setClock, signal, start } from './support/tab.mjs'
 
 const { minute } = helpers
 const ada = { claims: { sub: 'ada' } }
+
+/** Lets everything that is ready happen. */
+const turn = () => new Promise((resolve) => { setImmediate(resolve) })
 
 t.test('a login keeps the access token for the requests that follow', async (t) => {
   const { open, origin, seen, calls } = await start(t)
@@ -62,8 +65,9 @@ t.test('the first request restores the session by itself', async (t) => {
   t.strictSame(stranger.calls(), ['/auth/refresh 401', '/me 401'])
 })
 
-t.test('shortly before it runs out, the token is renewed and nobody waits', async (t) => {
+t.test('before it runs out, the token is renewed and nobody waits', async (t) => {
   const { open, wait, seen } = await start(t)
+  draw(t, 0.5) // at 75 % of its life
   const renewed = signal()
   let tokens = 0
   const auth = open({ onToken: () => { if (++tokens === 2) renewed.done() } })
@@ -77,8 +81,143 @@ t.test('shortly before it runs out, the token is renewed and nobody waits', asyn
   t.not(await auth.accessToken(), token)
 })
 
+t.test('each token is renewed at a moment drawn for it, at 60 to 90 % of its life', async (t) => {
+  const { open, wait, calls } = await start(t)
+  const renewed = [signal(), signal(), signal(), signal()]
+  let tokens = 0
+  const auth = open({ onToken: () => renewed[tokens++]?.done() })
+  draw(t, 1)
+  await auth.login('/login', ada)
+  for (const [i, { next, early, late }] of [
+    { early: 17.9, late: 18.1, next: 0 },
+    { early: 26.9, late: 27.1, next: 0.5 },
+    { early: 22.4, late: 22.6, next: 1 }
+  ].entries()) {
+    draw(t, next)
+    calls()
+    wait(early * minute)
+    await auth.accessToken()
+    t.strictSame(calls(), [], `not after ${early} minutes of 30`)
+    wait((late - early) * minute)
+    await auth.accessToken()
+    await renewed[i + 1]?.reached
+    await turn()
+    t.strictSame(calls(), ['/auth/refresh 200'], `but after ${late}`)
+  }
+})
+
+t.test('a token whose end either clock has passed is not handed out', async (t) => {
+  const { open, clock, calls, network, send } = await start(t)
+  const auth = open()
+  await auth.login('/login', ada)
+  const first = await auth.accessToken()
+  clock.pass(31 * minute)
+  pass(31 * minute)
+  const second = await auth.accessToken()
+  t.not(second, first, 'the clock that counts')
+  clock.pass(31 * minute)
+  setClock(t, 31 * minute)
+  const third = await auth.accessToken()
+  t.not(third, second, 'the clock on the wall, when the machine was asleep')
+  t.strictSame(calls(), ['/login 200', '/auth/refresh 200', '/auth/refresh 200'])
+
+  setClock(t, -60 * minute)
+  clock.pass(31 * minute)
+  pass(31 * minute)
+  network.send = async () => { throw new TypeError('fetch failed') }
+  const failed = { message: 'refresh failed' }
+  await t.rejects(auth.accessToken(), failed, 'a wall clock that is set back')
+  pass(1000)
+  network.send = async (request) => {
+    pass(31 * minute)
+    return await send(request)
+  }
+  await t.rejects(auth.accessToken(), failed, 'an answer that took too long')
+})
+
+t.test('a tab that was frozen does not take an old token for a new one', async (t) => {
+  const { open, wait, calls } = await start(t)
+  const { BroadcastChannel } = globalThis
+  t.teardown(async () => { Object.assign(globalThis, { BroadcastChannel }) })
+  const late: Array<() => void> = []
+  const channels: Channel[] = []
+  class Channel {
+    onmessage?: (event: { data: unknown }) => void
+    constructor () { channels.push(this) }
+    postMessage (data: unknown) {
+      const others = channels.filter((other) => other !== this)
+      late.push(...others.map((other) => () => other.onmessage?.({ data })))
+    }
+  }
+  Object.assign(globalThis, { BroadcastChannel: Channel })
+  const [here, frozen] = [open(), open()]
+  await here.login('/login', ada)
+  wait(29 * minute)
+  for (const arrive of late) arrive()
+  calls()
+  wait(2 * minute)
+  t.ok(await frozen.accessToken())
+  t.strictSame(calls(), ['/auth/refresh 200'])
+})
+
+t.test('refresh renews at once, and finds out whether there is a session', async (t) => {
+  const { open, clock, calls, network, send } = await start(t)
+  const auth = open()
+  t.equal(await auth.refresh(), false)
+  await auth.login('/login', ada)
+  const token = await auth.accessToken()
+  clock.pass(1000)
+  t.equal(await auth.refresh(), true)
+  t.not(await auth.accessToken(), token)
+  t.strictSame(calls(), ['/auth/refresh 401', '/login 200', '/auth/refresh 200'])
+
+  const answered = signal()
+  network.send = async (request) => {
+    network.send = send
+    const response = await send(request)
+    await answered.reached
+    return response
+  }
+  const first = auth.refresh()
+  await turn()
+  const second = auth.refresh()
+  const third = auth.refresh()
+  answered.done()
+  t.strictSame(await Promise.all([first, second, third]), [true, true, true])
+  t.strictSame(calls(), ['/auth/refresh 200', '/auth/refresh 200'], 'not by what was asked before')
+  network.send = async () => new Response('', { status: 503 })
+  await t.rejects(auth.refresh(), { message: 'refresh failed', cause: { status: 503 } })
+})
+
+t.test('a login needs no body', async (t) => {
+  const { open, calls } = await start(t, {
+    extend: (app) => {
+      app.post('/guest', async (_request, reply) => reply.login({ sub: 'guest' }))
+    }
+  })
+  const auth = open()
+  t.equal((await auth.login('/guest')).status, 200)
+  t.equal((await auth.fetch('/me')).status, 200)
+  t.strictSame(calls(), ['/guest 200', '/me 200'])
+})
+
+t.test('a 401 that asks for a fresh login is not repeated', async (t) => {
+  const { open, clock, calls } = await start(t, {
+    extend: (app) => {
+      const options = { maxAge: '5m' }
+      app.get('/fresh', { onRequest: (request) => request.authenticate(options) }, async () => '')
+    }
+  })
+  const auth = open()
+  await auth.login('/login', ada)
+  clock.pass(6 * minute)
+  t.equal((await auth.fetch('/fresh')).status, 401)
+  t.strictSame(calls(), ['/login 200', '/fresh 401'])
+})
+
 t.test('a renewal that nobody waits for may fail', async (t) => {
   const { open, wait, network, send, calls } = await start(t)
+  draw(t, 0.5)
   const auth = open()
   await auth.login('/login', ada)
   wait(23 * minute)
@@ -96,7 +235,8 @@ t.test('what comes when the token has run out waits for one refresh', async (t) 
   const auth = open()
   await auth.login('/login', ada)
   wait(31 * minute)
-  const responses = await Promise.all([auth.fetch('/me'), auth.fetch('/me'), auth.fetch('/me'), auth.restore()])
+  const asked = [auth.fetch('/me'), auth.fetch('/me'), auth.fetch('/me'), auth.restore()]
+  const responses = await Promise.all(asked)
   t.match(responses, [{ status: 200 }, { status: 200 }, { status: 200 }, true])
   t.strictSame(calls(), ['/login 200', '/auth/refresh 200', '/me 200', '/me 200', '/me 200'])
 })
@@ -108,8 +248,10 @@ t.test('a 401 has the token renewed and the request repeated, once', async (t) =
   clock.pass(31 * minute)
   const responses = await Promise.all([auth.fetch('/me'), auth.fetch('/me')])
   t.match(responses, [{ status: 200 }, { status: 200 }])
-  t.strictSame(calls(), ['/login 200', '/me 401', '/me 401', '/auth/refresh 200', '/me 200', '/me 200'])
-  network.send = async (request) => request.url.endsWith('/me') ? new Response('no', { status: 401 }) : await send(request)
+  t.strictSame(calls(),
+    ['/login 200', '/me 401', '/me 401', '/auth/refresh 200', '/me 200', '/me 200'])
+  network.send = async (request) =>
+    request.url.endsWith('/me') ? new Response('no', { status: 401 }) : await send(request)
   t.equal(await (await auth.fetch('/me')).text(), 'no')
   t.strictSame(calls(), ['/auth/refresh 200'], 'and then the 401 is handed on')
 })
@@ -139,13 +281,32 @@ t.test('an outage fails requests, but ends nothing and causes no storm', async (
   const auth = open({ onSessionEnd: () => ended++ })
   await auth.login('/login', ada)
   wait(31 * minute)
-  const outages: [Response | undefined, object, number][] = [
+  const after = (seconds: string) =>
+    new Response('', { status: 503, headers: { 'retry-after': seconds } })
+  const page = '<h1>Pay for the Wi-Fi</h1>'
+  const sorry = '<h1>401, as the proxy says</h1>'
+  const leak = Response.json({ code: 'REFRESH_TOKEN_SECRET is not set' }, { status: 500 })
+  const jwt = Response.json({ code: 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' }, { status: 401 })
+  const outages: Array<[Response | undefined, object, number]> = [
     [undefined, { wait: 1 }, 1],
-    [new Response('', { status: 503, headers: { 'retry-after': '7' } }), { status: 503, wait: 7 }, 7],
+    [after('7'), { status: 503, wait: 7 }, 7],
+    [after('86400'), { status: 503, wait: 60 }, 60],
+    [after('Wed, 21 Oct 2026 07:28:00 GMT'), { status: 503, wait: 1 }, 1],
+    [after('-5'), { status: 503 }, -5],
     [new Response('', { status: 429 }), { status: 429, wait: 1 }, 1],
-    [new Response('<h1>Pay for the Wi-Fi</h1>'), { wait: 1 }, 1]
+    [new Response(page), { status: 200, wait: 1 }, 1],
+    [new Response(sorry, { status: 401 }), { status: 401, wait: 1 }, 1],
+    [leak, { status: 500, wait: 1 }, 1],
+    [jwt, { status: 401, wait: 1 }, 1],
+    [Response.json({}), { status: 200, wait: 1 }, 1],
+    [Response.json(null), { status: 200, wait: 1 }, 1],
+    [Response.json({ access_token: 'a.b.c' }), { status: 200, wait: 1 }, 1],
+    [Response.json({ access_token: 'a.b.c', expires_in: 0 }), { status: 200, wait: 1 }, 1],
+    [new Response('CROSS_ORIGIN_REQUEST', { status: 403 }), { status: 403, wait: 1 }, 1],
+    [Response.redirect('https://elsewhere.test/', 307), { status: 307, wait: 1 }, 1]
   ]
   for (const [answer, cause, seconds] of outages) {
+    calls()
     let asked = 0
     network.send = async () => {
       asked++
@@ -153,16 +314,20 @@ t.test('an outage fails requests, but ends nothing and causes no storm', async (
       return answer.clone()
     }
     await t.rejects(auth.fetch('/me'), { message: 'refresh failed', cause })
-    await t.rejects(auth.accessToken(), { cause })
-    pass((seconds - 0.5) * 1000)
-    await t.rejects(auth.fetch('/me'), { cause })
-    t.equal(asked, 1, 'it cools down')
-    pass(1000)
+    const times = asked
+    t.ok(times === 1 || (answer === undefined && times === 2), 'once more where nothing answered')
+    if (seconds > 0) {
+      await t.rejects(auth.accessToken(), { cause })
+      pass((seconds - 0.5) * 1000)
+      await t.rejects(auth.fetch('/me'), { cause })
+      t.equal(asked, times, 'it cools down')
+      pass(1000)
+    }
   }
   network.send = send
   t.equal((await auth.fetch('/me')).status, 200)
   t.equal(ended, 0)
-  t.strictSame(calls(), ['/login 200', '/auth/refresh 200', '/me 200'])
+  t.strictSame(calls(), ['/auth/refresh 200', '/me 200'])
 })
 
 t.test('whether there is a session is left open during an outage', async (t) => {
@@ -183,7 +348,7 @@ t.test('a refresh that hangs is given up', async (t) => {
   const auth = open({ timeout: 0.05 })
   await auth.login('/login', ada)
   wait(31 * minute)
-  network.send = async ({ signal }) => await new Promise((_resolve, reject) => { signal.onabort = () => reject(signal.reason) })
+  network.send = async () => await new Promise(() => {})
   await t.rejects(auth.fetch('/me'), { message: 'refresh failed' })
 })
 
@@ -204,10 +369,11 @@ t.test('a request that is aborted waits for nothing, and takes nobody along', as
   await t.rejects(one, { message: 'the user left' })
   held.done()
   t.equal((await other).status, 200)
-  await t.rejects(auth.fetch('/me', { signal: AbortSignal.abort(new Error('before')) }), { message: 'before' })
+  const before = AbortSignal.abort(new Error('before'))
+  await t.rejects(auth.fetch('/me', { signal: before }), { message: 'before' })
 })
 
-t.test('other origins never see the token, and a header of the application\'s own stays', async (t) => {
+t.test('other origins never see the token, and an application\'s own header stays', async (t) => {
   const { open, seen, origin, network } = await start(t)
   const auth = open()
   await auth.login('/login', ada)
@@ -227,7 +393,8 @@ t.test('other origins never see the token, and a header of the application\'s ow
 t.test('bodies of all kinds survive the repeat', async (t) => {
   const { open, origin, clock, calls } = await start(t, {
     extend: (app) => {
-      app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+      const parser = async (_request: unknown, body: unknown) => body
+      app.addContentTypeParser('*', { parseAs: 'string' }, parser)
       app.post('/echo', { onRequest: app.authenticate }, async ({ body }) => body)
     }
   })
@@ -235,7 +402,7 @@ t.test('bodies of all kinds survive the repeat', async (t) => {
   await auth.login('/login', ada)
   const method = 'POST'
   const stream = () => new Blob(['a stream']).stream()
-  const requests: [string | Request, RequestInit?][] = [
+  const requests: Array<[string | Request, RequestInit?]> = [
     ['/echo', { method, body: 'text' }],
     ['/echo', { method, body: stream(), duplex: 'half' }],
     [new Request(`${origin}/echo`, { method, body: 'a request' })],
@@ -251,12 +418,37 @@ t.test('bodies of all kinds survive the repeat', async (t) => {
 
   const used = new Request(`${origin}/echo`, { method, body: 'once' })
   await used.text()
-  await t.rejects(auth.fetch(used), TypeError, 'a body that has been read is refused, as fetch does')
+  await t.rejects(auth.fetch(used), TypeError, 'as fetch refuses a body that has been read')
 })
 
-t.test('the client stays under 1.5 kB', async (t) => {
-  const { outputFiles: [file] } = await bundle({ entryPoints: ['lib/client/client.mts'], bundle: true, minify: true, format: 'esm', target: 'es2022', write: false })
+t.test('a request that is aborted while its 401 has the token renewed rejects', async (t) => {
+  const { open, clock, network, send } = await start(t)
+  const auth = open()
+  await auth.login('/login', ada)
+  clock.pass(31 * minute)
+  const controller = new AbortController()
+  const held = signal()
+  network.send = async (request) => {
+    if (!request.url.endsWith('/refresh')) return await send(request)
+    controller.abort(new Error('the user left'))
+    await held.reached
+    return await send(request)
+  }
+  await t.rejects(auth.fetch('/me', { signal: controller.signal }), { message: 'the user left' })
+  held.done()
+  t.equal((await auth.fetch('/me')).status, 200)
+})
+
+t.test('the client stays under 2 kB', async (t) => {
+  const { outputFiles: [file] } = await bundle({
+    entryPoints: ['lib/client/client.mts'],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    write: false
+  })
   const size = gzipSync(file?.contents ?? '', { level: 9 }).length
   t.comment(`${size} bytes, minified and gzipped`)
-  t.ok(size > 1000 && size < 1500)
+  t.ok(size > 1000 && size <= 2000)
 })

@@ -1,154 +1,225 @@
+import { now } from './clock.mjs'
 import { readNews, readOwner } from './news.mjs'
-import { singleFlight } from './single-flight.mjs'
-import type { Client, ClientOptions, News, Tokens } from './types.mjs'
+import type { Client, ClientOptions, News, Page, SessionEnd } from './types.mjs'
 
-export type { Client, ClientOptions, TokenStorage } from './types.mjs'
+export type { Client, ClientOptions, SessionEnd, TokenStorage } from './types.mjs'
 
-const now = () => performance.now() // The other clock is the user's to set.
+declare const globalThis: Page
 
-/** Creates a client that logs in and out, adds the access token to requests and renews it in time. */
+/**
+ * Creates a client that logs in and out, adds the access token to requests and renews it in time.
+ * @throws Error where there is no page and `prefix` is no whole URL
+ */
 export function createClient (options: ClientOptions = {}): Client {
-  const { prefix = '/auth', storage, onSessionEnd, onToken, timeout = 10, fetch: send = fetch } = options
-  const page = (globalThis as { location?: { href: string } }).location?.href
-  const api = new URL(prefix, page)
-  const name = page && !storage ? api.href : '' // All tabs share a cookie, and so a session; a storage has one owner.
-  const channel = name && globalThis.BroadcastChannel ? new BroadcastChannel(name) : undefined
-  const alone = singleFlight(name, timeout * 1000)
+  let {
+    prefix = '/auth', storage, onSessionEnd, onToken, timeout = 10, fetch: send = fetch
+  } = options
+  const page = globalThis.location?.href
+  if (!/^http| http/.test(`${prefix} ${page}`)) throw new Error('prefix must be a whole URL')
+  const api = new URL(prefix, page).href.replace(/\/?$/, '/')
+  // What begins so gets the access token, and nothing else does.
+  const base = api.split('/', 3).join('/') + '/'
+  const name = page && !storage && api // All tabs share a cookie, and so a session.
+  const limit = () => AbortSignal.timeout?.(timeout * 1000) // Not in React Native.
+  let channel: InstanceType<typeof BroadcastChannel> | undefined
+  let heard: (() => void) | undefined
+  let flight: Promise<unknown> | undefined
 
   let token: string | undefined
-  let owner: { sid?: string, sub?: string } = {}
-  let issued = 0
-  let lifetime = 0 // 0: it is not known yet whether there is a session; Infinity: there is none, so nothing runs out.
-  let ended: string | undefined // The sid that ended last: what is still in flight for it comes to nothing.
+  let owner: { sid?: string, sub?: string } = { sid: '-' }
+  let moment = 0 // When it is renewed: nobody can foresee that.
+  let end = 0 // 0: it is not known whether there is a session. Infinity: there is none.
+  let ended: string | undefined // The sid that ended last: what is in flight for it is dropped.
   let epoch = 0 // Counts the news: what was begun before the last is out of date.
-  let failure: News
+  let failure: News | undefined
   let quietUntil = 0
-  let flight: Promise<void> | undefined
 
-  function learn (news: News, since = now()): void {
-    const { tokens, wait, sid } = news
-    if (tokens) {
-      const next = readOwner(tokens.access_token)
-      if (next.sid === ended) return
-      // The cookie is another user's by now, and what this page's user began must not go on in that name.
-      if (token && next.sub !== owner.sub) return learn({})
-      token = tokens.access_token
-      owner = next
-      issued = since
-      lifetime = tokens.expires_in * 1000
-      quietUntil = 0
-      onToken?.(tokens.expires_in)
-    } else if (wait) {
-      failure = news
-      quietUntil = now() + wait * 1000
-    } else {
-      if (token && sid && sid !== owner.sid) return
-      if (token && onSessionEnd) queueMicrotask(onSessionEnd)
-      ended = sid ?? owner.sid
-      owner = {}
-      token = undefined
-      lifetime = Infinity
-    }
-    epoch++
+  if (name && globalThis.BroadcastChannel) {
+    channel = new BroadcastChannel(name)
+    channel.onmessage = (event) => learn((event as { data: News }).data)
+    ;(channel as { unref?: () => void }).unref?.() // In Node it would keep the process alive.
   }
 
-  async function tell (news: News, since?: number) {
+  /** Learns news, be it that of another tab: late, if this one was frozen. */
+  function learn (news: News): void {
+    const { tokens, at, wait, sid, reason } = news
+    if (wait) {
+      failure = news
+      quietUntil = now() + wait * 1000
+    } else if (tokens) {
+      let next: typeof owner = {}
+      try {
+        next = readOwner(tokens.access_token)
+      } catch {} // React Native has atob from 0.74 on; a storage has one owner.
+      if (ended && next.sid === ended) return
+      // The cookie is another user's: what this page's user began must not go on in that name.
+      if (token && next.sub !== owner.sub) return learn({ reason: 'replaced' })
+      token = tokens.access_token
+      owner = next
+      const life = tokens.expires_in * 1000
+      end = Math.min(at as number, now()) + life
+      moment = end - (0.1 + 0.3 * Math.random()) * life
+      failure = undefined
+      onToken?.(tokens.expires_in)
+    } else {
+      if (token && sid && sid !== owner.sid) return
+      if (token) Promise.resolve(reason as SessionEnd).then(onSessionEnd)
+      ended = sid
+      owner = { sid: '-' }
+      token = failure = undefined
+      end = Infinity
+    }
+    epoch++
+    heard?.()
+  }
+
+  const tell = async (news: News, at?: number) => {
+    news.at = at
     if (news.tokens) await storage?.set(news.tokens.refresh_token)
     else if (!news.wait) await storage?.clear()
     channel?.postMessage(news)
-    learn(news, since)
+    learn(news)
   }
 
-  if (channel) channel.onmessage = (event) => learn((event as { data: News }).data)
+  /**
+   * Runs work while no other tab of the origin does the like: under a Web Lock, where there are
+   * such locks. `waited` tells the work that another tab has just finished. Nobody waits for an
+   * orphaned lock longer than `timeout`: without the lock, the server's grace period sees to it
+   * that two refreshes at once do no harm.
+   */
+  async function alone<T> (work: (waited?: boolean) => Promise<T>): Promise<T> {
+    let result: Promise<T> | undefined
+    const ask = (options: object, waited?: boolean) => name &&
+      globalThis.navigator?.locks?.request(name, options, (lock) => lock && (result = work(waited)))
+    try {
+      await ask({ ifAvailable: true })
+      result ?? await ask({ signal: limit() }, true)
+    } catch {} // Too long a wait, a frame that may not lock, or what is wrong with the result.
+    return result ?? work()
+  }
 
+  /** Makes a request; a relative URL is one of the origin of `prefix`. */
   const toRequest = (input: string | URL | Request, init?: RequestInit) =>
-    new Request(page || input instanceof Request ? input : new URL(input, api), init)
+    // A page of that origin resolves what has no slash in front. React Native's URL cannot.
+    new Request((input as Request).url
+      ? input
+      : `${input}`.replace(/^(?!\w+:|\/\/)\/?/, (slash) =>
+        slash || !page?.startsWith(base) ? base : ''), init)
 
-  const toPost = (url: string | URL, body: unknown, init?: RequestInit) => toRequest(url, {
+  const toPost = (url: string | URL, body: unknown = {}, init?: RequestInit) => toRequest(url, {
     method: 'POST',
     body: JSON.stringify(body),
     headers: { 'content-type': 'application/json' },
     credentials: storage ? undefined : 'include',
-    keepalive: true, // The answer reaches the cookie even if the page is being left.
-    signal: AbortSignal.timeout?.(timeout * 1000), // not in React Native
+    redirect: 'manual', // Passwords and refresh tokens go where they were meant to.
+    signal: limit(),
     ...init
   })
 
-  function carry (request: Request) {
-    if (token) request.headers.set('authorization', `Bearer ${token}`)
+  const carry = (request: Request) => {
+    if (token) request.headers.set('authorization', 'Bearer ' + token)
     return send(request)
   }
 
-  const call = async (verb: string, body?: object) =>
-    carry(toPost(api.href.replace(/\/?$/, '/' + verb), { refresh_token: await storage?.get() ?? undefined, ...body }))
-
-  async function renew () {
-    const begun = epoch
-    await (flight ??= alone(async (waited) => {
-      if (waited && epoch === begun) {
-        await new Promise((resolve) => {
-          channel?.addEventListener('message', resolve, { once: true })
-          setTimeout(resolve, 300) // That tab may have been closed.
-        })
-      }
-      if (epoch !== begun || now() < quietUntil) return
-      const since = now()
-      const news = await call('refresh').then((response) => readNews(response, owner.sid)).catch(() => ({ wait: 1 }))
-      if (epoch === begun) await tell(news, since) // A logout, for one, may have come first.
-    }).finally(() => { flight = undefined }))
-    if (now() < quietUntil) throw new Error('refresh failed', { cause: failure })
+  /** Calls a route of the plugin. */
+  const call = async (verb: string, options?: object): Promise<Response> => {
+    const body = { refresh_token: await storage?.get() ?? undefined, ...options }
+    // Kept alive, the answer reaches the cookie even if the page is being left. A browser refuses
+    // that while other requests keep 64 KiB alive. What arrived may come twice.
+    const post = (keepalive: boolean) => carry(toPost(api + verb, body, { keepalive }))
+    const response = await post(true).catch(() => post(false))
+    // A browser that has to prove its key is sent to the same route, once.
+    return response.type === 'opaqueredirect' && !storage && verb === 'refresh'
+      ? call('refresh?proof')
+      : response
   }
 
-  /** Sees to it that the token, if there is a session, is good for a request. */
-  async function ready () {
-    const spent = (now() - issued) / lifetime
-    if (spent > 0.95) await renew()
-    else if (spent > 0.75) renew().catch(() => {}) // The token still serves: nobody waits.
+  /** Renews the token, unless another tab does; resolves with it, if there is a session. */
+  const renew = async (force?: boolean) => {
+    const begun = epoch
+    if (!failure || now() > quietUntil) {
+      await (flight ??= alone(async (waited) => {
+        if (waited && epoch === begun) {
+          await new Promise<void>((resolve) => {
+            heard = resolve
+            setTimeout(resolve, 300) // That tab may have been closed.
+          })
+        }
+        if (epoch !== begun && !force) return
+        const sent = epoch
+        const at = now()
+        const news = await call('refresh')
+          .then((response) => readNews(response, storage, owner.sid))
+          .catch((): News => ({ wait: 1 }))
+        if (epoch === sent) await tell(news, at) // A logout, for one, may have come first.
+      }).finally(() => { flight = undefined }))
+    }
+    if (failure || now() > end) { // An answer may come too late.
+      throw new Error(failure?.message ?? 'refresh failed', { cause: failure })
+    }
+    return token
+  }
+
+  /** Resolves with a token that is good for a request, if there is a session. */
+  const ready = async () => {
+    if (now() > end) return renew()
+    if (now() > moment) renew().catch(() => {}) // It still serves: nobody waits.
+    return token
   }
 
   return {
     login: (url, body, init) => alone(async () => {
-      const since = now()
+      const at = now()
       const response = await send(toPost(url, body, init))
-      const tokens = await response.clone().json().catch(() => {}) as Tokens | undefined
-      if (tokens?.access_token) {
+      const news = await readNews(response, storage)
+      if (news.message) throw new Error(news.message)
+      if (news.tokens) {
         token = undefined
-        await tell({ tokens }, since)
+        await tell(news, at)
       }
       return response
     }),
 
-    async fetch (input, init) {
+    fetch: async (input, init) => {
       const request = toRequest(input, init)
       const { signal } = request
-      if (!request.url.startsWith(`${api.origin}/`) || request.headers.has('authorization') || signal.aborted) return send(request)
-      const aborted = new Promise((_resolve, reject) => { signal.onabort = () => reject(signal.reason) })
+      if (!request.url.startsWith(base) || request.headers.has('authorization') ||
+        signal?.aborted) return send(request)
+      // Nobody waits for what was aborted: sending it rejects at once.
+      const aborted = new Promise((resolve) => { signal?.addEventListener('abort', resolve) })
 
       await Promise.race([ready(), aborted])
       const sent = token
       const user = owner.sub
       const response = await carry(request.clone())
-      if (!sent || response.status !== 401) return response
+      // Another token of the same login would not be sufficient either.
+      if (!sent || response.status !== 401 ||
+        /insufficient/.test(response.headers.get('www-authenticate') as string)) return response
       if (token === sent) await Promise.race([renew(), aborted])
       if (!token || owner.sub !== user) return response
-      response.body?.cancel()
       return carry(request)
     },
 
-    async logout (options) {
+    logout: async (options) => {
       const response = await call('logout', options)
-      if (response.ok) await tell({ sid: owner.sid })
+      if (response.ok) await tell({ sid: owner.sid, reason: 'logout' })
       return response
     },
 
-    async restore () {
-      if (!token) await renew()
-      return !!token
+    restore: async () => !!await (token ? ready() : renew()),
+
+    refresh: async () => {
+      await flight?.catch(() => {}) // What it asked for may be older than what the caller wants.
+      return !!await renew(true)
     },
 
-    async accessToken () {
-      await ready()
-      return token
+    accessToken: ready,
+
+    close: () => {
+      channel?.close()
+      channel = undefined
+      end = 0
+      send = async () => { throw new Error('closed') }
     }
   }
 }

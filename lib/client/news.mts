@@ -1,13 +1,37 @@
-import type { News, Tokens } from './types.mjs'
+import type { News, SessionEnd, Tokens, TokenStorage } from './types.mjs'
 
 /** Reads whose an access token is; to believe it is the server's business. */
 export function readOwner (token: string): { sid: string, sub: string } {
   return JSON.parse(atob((token.split('.')[1] as string).replace(/-/g, '+').replace(/_/g, '/')))
 }
 
-/** Reads the answer to a refresh. A tab that knows of no session learns by a refusal nothing about that of the others. */
-export async function readNews (response: Response, sid = '-'): Promise<News> {
-  if (response.ok) return { tokens: await response.json() as Tokens }
-  if (response.status === 401) return { sid }
-  return { status: response.status, wait: Number(response.headers.get('retry-after')) || 1 }
+/**
+ * Reads the answer to a login or a refresh. Whatever is neither tokens nor a verdict on the session
+ * `sid` is an outage. A tab that knows of no session learns by a refusal nothing about that of the
+ * others.
+ */
+export async function readNews (
+  response: Response, storage?: TokenStorage, sid?: string
+): Promise<News> {
+  const { status, ok } = response
+  const tokens = await response.clone().json().catch(() => {}) as Tokens ?? {}
+  const text = JSON.stringify(tokens)
+  let message
+  // Wherever in the body an error handler has put it.
+  const verdict = /(?:REFRESH|ACCESS)_TOKEN_(..)|SESSION_REVOKED|invalid_grant/.exec(text)
+  if (verdict && status % 400 < 2) { // 400 or 401
+    // By how it goes on: EXPIRED, MISSING (a browser drops a cookie that has run out), REUSED.
+    const reasons: Record<string, SessionEnd> = { EX: 'expired', MI: 'expired', RE: 'reused' }
+    return { sid, reason: reasons[verdict[1] as string] ?? 'revoked' }
+  }
+  if (ok && tokens.access_token && tokens.expires_in > 0) {
+    if (!storage || tokens.refresh_token) return { tokens }
+    message = 'the storage gets no refresh token'
+  } else if (/^{"expires_in[^,]+$/.test(text)) message = 'cookie mode needs no client'
+  return {
+    // A maintenance page may ask for a day.
+    wait: Math.min(response.headers.get('retry-after') as unknown as number, 60) || 1,
+    status,
+    message
+  }
 }

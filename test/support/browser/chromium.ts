@@ -3,7 +3,10 @@ import { complaint, find } from '../requirements.cjs'
 
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const flags = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'
+]
 
 /**
  * Launches the browser that the system has, or the one that `CHROMIUM` names; returns a function
@@ -33,11 +36,16 @@ export async function openTab (context: BrowserContext, url: string): Promise<Pa
   return page
 }
 
+/** Opens so many tabs. */
+export async function openTabs (context: BrowserContext, url: string, count: number) {
+  return await Promise.all(Array.from({ length: count }, async () => await openTab(context, url)))
+}
+
 type Five = [Page, Page, Page, Page, Page]
 
 /** Opens five tabs; the first logs in, the others find the session. */
 export async function openFive (context: BrowserContext, url: string): Promise<Five> {
-  const tabs = await Promise.all(Array.from({ length: 5 }, async () => await openTab(context, url))) as Five
+  const tabs = await openTabs(context, url, 5) as Five
   await tabs[0].evaluate("auth.login('/login', { sub: 'ada' })")
   await inAll(tabs, 'auth.restore()')
   return tabs

@@ -5,11 +5,14 @@ import { createInterface } from 'node:readline'
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
 /**
- * Starts the example as its users do, on a free port; answers its address and what it says about
- * its store.
+ * Starts the example as its users do, on a free port; resolves with its address and what it says
+ * about its store.
  */
 export async function startDemo (t: Teardown, env: Record<string, string>) {
-  const child = spawn(process.execPath, ['examples/basic/server.mjs'], { env: { PATH: process.env.PATH, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['examples/basic/server.mjs'], {
+    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   t.teardown(async () => {
     child.kill()
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
