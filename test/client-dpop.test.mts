@@ -182,6 +182,14 @@ t.test('other origins, and other ways to authenticate, are left alone', async (t
   t.equal(scheme, 'Bearer', 'a token that is no JWT')
 })
 
+t.test('in a page the prefix may be a path', async (t) => {
+  const { origin } = await serve(t)
+  t.teardown(async () => { Reflect.deleteProperty(globalThis, 'location') })
+  Object.assign(globalThis, { location: { href: `${origin}/page` } })
+  const { jkt } = await json(await dpopFetch()(`${origin}/login`, { method: 'POST' }))
+  t.type(jkt, 'string')
+})
+
 t.test('an application may bring a key of its own', async (t) => {
   const { prefix, origin, seen } = await serve(t)
   const key = createKey()

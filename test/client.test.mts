@@ -47,6 +47,30 @@ t.test('a page that loads finds its session by the cookie', async (t) => {
   t.strictSame(calls(), ['/auth/refresh 401', '/login 200', '/auth/refresh 200', '/me 200'])
 })
 
+t.test('relative URLs are those of the origin of the prefix', async (t) => {
+  const { open, origin, network } = await start(t)
+  const asked: string[] = []
+  network.send = async ({ url }) => {
+    asked.push(url)
+    return Response.json({ code: 'REFRESH_TOKEN_MISSING' }, { status: 401 })
+  }
+  const urls = ['/me', 'me', '?page=2', '//elsewhere.test/me', 'https://elsewhere.test/me']
+  const own = open()
+  for (const url of urls) await own.fetch(url)
+  t.strictSame(asked.splice(0), [
+    `${origin}/auth/refresh`, `${origin}/me`, `${origin}/me`, `${origin}/page?page=2`,
+    'http://elsewhere.test/me', 'https://elsewhere.test/me'
+  ])
+  const api = 'https://api.example.com'
+  const foreign = open({ prefix: `${api}/v1/auth` })
+  for (const url of urls) await foreign.fetch(url)
+  await foreign.login('/login')
+  t.strictSame(asked, [
+    `${api}/v1/auth/refresh`, `${api}/me`, `${api}/me`, `${api}/?page=2`,
+    'http://elsewhere.test/me', 'https://elsewhere.test/me', `${api}/login`
+  ])
+})
+
 t.test('a prefix may end in a slash', async (t) => {
   const { open, origin, calls } = await start(t)
   const auth = open({ prefix: `${origin}/auth/` })

@@ -67,7 +67,7 @@ export function createClient (options: ClientOptions = {}): Client {
       ended = sid
       owner = { sid: '-' }
       token = failure = undefined
-      end = Infinity
+      end = moment = Infinity
     }
     epoch++
     heard?.()

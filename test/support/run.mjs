@@ -119,20 +119,21 @@ if (code !== 0 && errors !== '') {
   const end = errors.split('\n').slice(-60).join('\n')
   console.log(`\nThe end of what was written to stderr:\n${bound(end, 60)}`)
 }
-const status = code ?? 1
+let status = code ?? 1
 if (status !== 0 && failed === 0) {
   console.log(`\nNo test failed, but tap says:\n${bound(afterwards, 100)}`)
 }
-if (status === 0 && args.length === 0) coverClient()
+if (status === 0 && args.length === 0) status = coverClient()
 console.log(`\n${passed} passed, ${failed} failed`)
 if (process.env.TALLY) appendFileSync(process.env.TALLY, `${passed} ${failed}\n`)
 process.exitCode = status
 
-/** Reports what is not covered of the client, whose files tap does not count. */
+/** Demands full coverage of the client, whose files tap does not count; returns the exit status. */
 function coverClient () {
   const c8 = join(dirname(resolve('c8/package.json')), 'bin/c8.js')
   const { status, stdout, stderr } = spawnSync(process.execPath, [c8, 'report',
     '--temp-directory', '.tap/coverage', '--extension', '.mts', '--include', 'lib/client',
     '--exclude', '', '--check-coverage', '--100'], { encoding: 'utf8' })
   if (status !== 0) console.log(`\n${stdout}${stderr}`)
+  return status ?? 1
 }
