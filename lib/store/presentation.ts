@@ -96,16 +96,27 @@ function renew ({ content, deadline }: SessionRecord, token: Rotation, now: numb
   return { signer: token.signer, content: token.content ?? content, expiresAt }
 }
 
-// The marks of a session when the generation `spent` is followed by the next.
+// The marks of a session when the generation `spent` is followed by the next. Of a token that is
+// ahead two are marked: the last generation that is known, and what the token spends.
 function mark ({ record, marks }: Kept, spent: number, token: Rotation, now: number) {
   const { generation, createdAt, refreshedAt } = record
-  const at = spent === generation ? refreshedAt - createdAt : token.handedOutAt
-  if (Math.max(now - createdAt - at, 0) >= 1.125 * token.gracePeriod) return marks
+  const { gracePeriod, handedOutAt } = token
+  const known = { generation, at: refreshedAt - createdAt }
+  const isPast = ({ at }: HandedOut) => Math.max(now - createdAt - at, 0) >= 1.125 * gracePeriod
+  const marked = isPast(known) ? marks : add(marks, generation - 1, known, gracePeriod / 8)
+  const last = { generation: spent, at: handedOutAt }
+  return spent === generation || isPast(last)
+    ? marked
+    : add(marked, generation, last, gracePeriod / 8)
+}
+
+// Adds a mark; if the one of the generation `before` is not there, a burst begins.
+function add (
+  marks: readonly HandedOut[], before: number, { generation, at }: HandedOut, eighth: number
+) {
   const last = marks.at(-1)
-  if (last?.generation !== generation - 1) {
-    return [{ generation: generation - 1, at: 0 }, { generation: spent, at }]
-  }
-  const eighthOf = (time: number): number => Math.floor(time / (token.gracePeriod / 8))
-  if (eighthOf(last.at) !== eighthOf(at)) return [...marks.slice(-9), { generation: spent, at }]
-  return [...marks.slice(0, -1), { generation: spent, at: Math.max(last.at, at) }]
+  if (last?.generation !== before) return [{ generation: before, at: 0 }, { generation, at }]
+  const eighthOf = (time: number): number => Math.floor(time / eighth)
+  if (eighthOf(last.at) !== eighthOf(at)) return [...marks.slice(-9), { generation, at }]
+  return [...marks.slice(0, -1), { generation, at: Math.max(last.at, at) }]
 }

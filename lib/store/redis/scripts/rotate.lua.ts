@@ -57,25 +57,36 @@ for i, key in ipairs(KEYS) do
       local before = kept
       if verdict == ${outcome.rotated} then
         if distance > 0 and not use and flags % 128 >= 64 then distance = distance - 1 end
-        local spent, spentAt = use and presented - 1 or presented, refreshed
-        if spent ~= generation then spentAt = handedOutAt + 0 end
-        if grace > 0 and age - spentAt < 1.125 * grace then
+        local spent = use and presented - 1 or presented
+        local burst = grace > 0 and (spent ~= generation or age - refreshed < 1.125 * grace)
+        if burst then
           local marks, eighth = marked and call('HGET', key, sid .. ':') or '', grace / 8
-          local newest, at, back, ms = -1, 0, 0, 0
+          local newest, at, before = -1, 0, generation - 1
           if #marks > 8 then newest, at = unpack('${mark}', marks) end
-          if newest ~= generation - 1 then
-            newest, at, marks = generation - 1, spentAt, ''
-          elseif math.floor(at / eighth) == math.floor(spentAt / eighth) then
-            back, ms = unpack('${older}', marks, 9)
-            marks, spentAt = string.sub(marks, 7), math.max(at, spentAt)
+          burst = false
+          -- Of a token that is ahead two are marked: the last that is known, and what it spends.
+          for each = generation, spent, math.max(spent - generation, 1) do
+            local spentAt, back, ms = each == generation and refreshed or handedOutAt + 0, 0, 0
+            if age - spentAt < 1.125 * grace then
+              if newest ~= before then
+                newest, at, marks = before, spentAt, ''
+              elseif math.floor(at / eighth) == math.floor(spentAt / eighth) then
+                back, ms = unpack('${older}', marks, 9)
+                marks, spentAt = string.sub(marks, 7), math.max(at, spentAt)
+              end
+              back, ms = back + each - newest, math.max(ms + spentAt - at, 0)
+              marks = pack('${mark}', each, spentAt)
+                .. pack('${older}', math.min(back, 65535), math.min(ms, 4294967295))
+                .. string.sub(marks, 9, 56)
+              newest, at, burst = each, spentAt, true
+            end
+            before = each
           end
-          back, ms = back + spent - newest, math.max(ms + spentAt - at, 0)
-          marks = pack('${mark}', spent, spentAt)
-            .. pack('${older}', math.min(back, 65535), math.min(ms, 4294967295))
-            .. string.sub(marks, 9, 56)
-          failed = type(call('HSET', key, sid .. ':', marks)) ~= 'number'
-          if not marked then flags = flags + 16 end
-        elseif marked then
+          if burst then failed = type(call('HSET', key, sid .. ':', marks)) ~= 'number' end
+        end
+        if burst and not marked then
+          flags = flags + 16
+        elseif marked and not burst then
           flags, unmark = flags - 16, true
         end
         generation, refreshed = spent + 1, use and handedOutAt + 0 or age
