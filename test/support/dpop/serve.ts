@@ -21,7 +21,9 @@ export async function serve (
 ) {
   const bindings: AuthPluginOptions['refreshToken'] =
     { bindings: ['dpop'], transports: both, ...refreshToken }
-  const built = await build(t, { refreshToken: bindings, ...setup } as Setup)
+  // A busy machine is no outage.
+  const storeTimeout = '20s'
+  const built = await build(t, { refreshToken: bindings, storeTimeout, ...setup } as Setup)
   // The clock of Redis cannot be set.
   const now = setup.redis === undefined ? built.clock.now : Date.now
   const holder = (device = createDevice()) => new DpopApp(built.app, now, device)
