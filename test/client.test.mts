@@ -121,6 +121,7 @@ t.test('each token is renewed at a moment drawn for it, at 60 to 90 % of its lif
     calls()
     wait(early * minute)
     await auth.accessToken()
+    await turn()
     t.strictSame(calls(), [], `not after ${early} minutes of 30`)
     wait((late - early) * minute)
     await auth.accessToken()
