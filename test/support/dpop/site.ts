@@ -25,7 +25,7 @@ window.passed = 0
 performance.now = () => real() + window.passed
 window.ended = 0
 window.auth = createClient({
-  timeout: 5, fetch: dpopFetch(), onSessionEnd: () => window.ended++, ${options}
+  timeout: 20, fetch: dpopFetch(), onSessionEnd: () => window.ended++, ${options}
 })
 window.ask = async (url) => (await window.auth.fetch(url)).status
 </script>`
