@@ -115,6 +115,7 @@ export const StoreUnavailableError = refusal(
 export interface AuthError extends Error {
   /** One of the codes in the README. */
   code: string
+  /** The HTTP status. */
   statusCode: number
   /** Why exactly: for the log, never for the client. */
   reason?: string

@@ -1,10 +1,16 @@
 // What the plugin adds to Fastify. It must be reached from index.d.ts, or users would not see it.
 import '@fastify/jwt'
-import type { AuthenticateHook, AuthenticateOptions, User } from './actions/authenticate'
+import type { AuthenticateHook, AuthenticateOptions } from './actions/authenticate'
 import type { LoginClaims, LoginOptions } from './actions/check-login'
 import type { LogoutOptions } from './actions/logout'
 import type { Sessions } from './actions/manage-sessions'
 import type { TokenResponse } from './routes/token-response'
+import type { TypedUser, User } from './session/claims-types'
+
+declare module '@fastify/jwt' {
+  // Inherited, not declared: an application may declare `user` itself.
+  interface FastifyJWT extends TypedUser {}
+}
 
 declare module 'fastify' {
   interface FastifyInstance {

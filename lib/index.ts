@@ -17,6 +17,7 @@ const authPlugin = Object.assign(plugin, {
 // public.ts.
 // eslint-disable-next-line @typescript-eslint/no-redeclare
 declare namespace authPlugin {
+  export type AboutSession = types.AboutSession
   export type AccessClaims = types.AccessClaims
   export type AccessTokenOptions = types.AccessTokenOptions
   export type AuthError = types.AuthError
@@ -24,7 +25,9 @@ declare namespace authPlugin {
   export type Authenticable = types.Authenticable
   export type AuthenticateHook = types.AuthenticateHook
   export type AuthenticateOptions = types.AuthenticateOptions
-  export type Claims = types.Claims
+  // Its own, since an application may augment it.
+
+  export interface Claims {}
   export type ClaimsHook = types.ClaimsHook
   export type CookieOptions = types.CookieOptions
   export type Creation = types.Creation
@@ -42,6 +45,7 @@ declare namespace authPlugin {
   export type NewClaims = types.NewClaims
   export type OpenedSession = types.OpenedSession
   export type Outcome = types.Outcome
+  export type OwnClaims = types.OwnClaims
   export type Presentation = types.Presentation
   export type RedisClient = types.RedisClient
   export type RedisStore = import('./store/redis/redis').RedisStore
@@ -54,7 +58,9 @@ declare namespace authPlugin {
   export type RoutesOptions = types.RoutesOptions
   export type Secret = types.Secret
   export type Session = types.Session
+  export type SessionClaims = types.SessionClaims
   export type SessionEvent = types.SessionEvent
+  export type SessionEvents = types.SessionEvents
   export type SessionRecord = types.SessionRecord
   export type SessionUpdate = types.SessionUpdate
   export type Sessions = types.Sessions

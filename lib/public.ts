@@ -2,14 +2,13 @@
 export type {
   Authenticable,
   AuthenticateHook,
-  AuthenticateOptions,
-  User
+  AuthenticateOptions
 } from './actions/authenticate'
 export type { LoginClaims, LoginOptions } from './actions/check-login'
 export type { LogoutOptions } from './actions/logout'
 export type { OpenedSession, Sessions, SessionUpdate } from './actions/manage-sessions'
 export type { AuthError } from './errors'
-export type { EventName, SessionEvent } from './events'
+export type { AboutSession, EventName, SessionEvent, SessionEvents } from './events'
 export type { CookieOptions } from './http/cookie-settings'
 export type { Duration } from './options/duration'
 export type {
@@ -24,7 +23,8 @@ export type {
   RoutesOptions
 } from './options/options'
 export type { TokenResponse } from './routes/token-response'
-export type { Claims, Session, Transport } from './session/session'
+export type { Claims, SessionClaims, User } from './session/claims-types'
+export type { Session, Transport } from './session/session'
 export type { RedisClient } from './store/redis/client'
 export type {
   Creation,
@@ -41,5 +41,5 @@ export type {
   Store,
   Verdict
 } from './store/store'
-export type { AccessClaims } from './tokens/access-token'
+export type { AccessClaims, OwnClaims } from './tokens/access-token'
 export type { Secret } from './tokens/keys'

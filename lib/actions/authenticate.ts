@@ -1,4 +1,3 @@
-import type { FastifyJWT } from '@fastify/jwt'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { challengeByDpop } from '../binding/dpop/refusal'
 import type { Refusal } from '../errors'
@@ -18,20 +17,12 @@ import { createVerifyLiving } from './verify-living'
 /** What a guard may demand beside a good access token. */
 export interface AuthenticateOptions {
   /** Asks the store whether the session still lives: one round trip. @default false */
-  live?: boolean
+  live?: boolean | undefined
   /** How old the login may be, in seconds or as `'15m'`. @default any age @see RFC 9470 */
-  maxAge?: Duration
+  maxAge?: Duration | undefined
   /** The session must be bound to its device. @default false */
-  bound?: boolean
+  bound?: boolean | undefined
 }
-
-/**
- * What `request.user` is, as the application types it by augmenting @fastify/jwt: the request's own
- * object.
- */
-export type User = FastifyJWT extends { user: infer T }
-  ? T
-  : FastifyJWT extends { payload: infer T } ? T & AccessClaims : AccessClaims
 
 /** What the hook uses of a request, which HTTP/1 and HTTP/2 have in common. */
 export type Authenticable = Pick<FastifyRequest, 'headers' | 'user' | 'sid'>

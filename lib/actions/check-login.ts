@@ -3,37 +3,38 @@ import { toMilliseconds, type Duration } from '../options/duration'
 import { describe, isObject } from '../options/schema'
 import { isJson, readClaims, type Complain } from '../session/claims'
 import type { Content } from '../session/content'
-import type { Claims, Transport } from '../session/session'
+import type { SessionClaims } from '../session/claims-types'
+import type { Transport } from '../session/session'
 import type { Services } from '../services'
 
 /** What a login may say beside the claims. */
 export interface LoginOptions {
   /** How the refresh token is to travel. @default the first of `refreshToken.transports` */
-  transport?: Transport
+  transport?: Transport | undefined
   /** A label that tells the user's devices apart; cut at 255 characters. @default none */
-  device?: string
+  device?: string | undefined
   /** `false`: the cookie goes when the browser closes. @default true */
-  remember?: boolean
+  remember?: boolean | undefined
   /** Of this session, in seconds or as `'30m'`; at most the plugin's. @default the plugin's */
-  idleLifetime?: Duration
+  idleLifetime?: Duration | undefined
   /** Of this session, in seconds or as `'12h'`; at most the plugin's. @default the plugin's */
-  absoluteLifetime?: Duration
+  absoluteLifetime?: Duration | undefined
   /** Plain JSON of at most 1 KiB that stays in the store, for `Session.data`. @default none */
   data?: unknown
   /**
    * `true`: the login is refused if it brings no DPoP proof; needs `'dpop'` in
    * `refreshToken.bindings`. @default false: without a proof the session is unbound
    */
-  bound?: boolean
+  bound?: boolean | undefined
   /**
    * Ends the session whose refresh cookie the request brings and this login's cookie overwrites.
    * @default true
    */
-  replace?: boolean
+  replace?: boolean | undefined
 }
 
 /** The claims of a login: those of the access tokens, `sub` among them. */
-export type LoginClaims = Claims & { sub: string }
+export type LoginClaims = SessionClaims & { sub: string }
 
 /** A login that has been checked. Lifetimes in ms; `undefined`: the plugin's. */
 interface Checked {

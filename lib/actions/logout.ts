@@ -11,7 +11,7 @@ import { findAuthentic, newestOfEach } from './refresh-candidates'
 /** What a logout may say. */
 export interface LogoutOptions {
   /** Ends all sessions of the user, not this one alone. @default false */
-  all?: boolean
+  all?: boolean | undefined
 }
 
 interface Named {

@@ -3,7 +3,8 @@ import { describe } from '../options/schema'
 import { readClaims, type Complain } from '../session/claims'
 import { packContent, readContent, userTagOf, type Content } from '../session/content'
 import type { Ending } from '../session/endings'
-import { toSession, type Claims, type Session } from '../session/session'
+import type { SessionClaims } from '../session/claims-types'
+import { toSession, type Session } from '../session/session'
 import type { Services } from '../services'
 import { checkData, type LoginClaims, type LoginOptions } from './check-login'
 import { checkSize } from './check-size'
@@ -12,17 +13,20 @@ import { createLogin } from './login'
 /** What an update may change of a session; what it leaves out stays. */
 export interface SessionUpdate {
   /** Claims other than `sub`, instead of the present ones: the next access token has them. */
-  claims?: Omit<Claims, 'sub'>
+  claims?: Omit<SessionClaims, 'sub'> | undefined
   /** The label; `null` takes it away. */
-  device?: string | null
+  device?: string | null | undefined
   /** Plain JSON of at most 1 KiB. */
   data?: unknown
 }
 
 /** A session that was opened without a request. */
 export interface OpenedSession {
+  /** The public id of the session. */
   sid: string
+  /** For `Authorization: Bearer`; in cookie mode for the cookie of access tokens. */
   accessToken: string
+  /** For the cookie of refresh tokens, or the body of a refresh. */
   refreshToken: string
   /** Of the access token, in seconds. */
   expiresIn: number
@@ -41,7 +45,7 @@ export interface Sessions {
    */
   revoke: (sub: string, sid: string) => Promise<boolean>
   /** Ends all sessions of a user, except one; resolves with how many. */
-  revokeAll: (sub: string, options?: { except?: string | null }) => Promise<number>
+  revokeAll: (sub: string, options?: { except?: string | null | undefined }) => Promise<number>
   /**
    * Changes a session; `false` if there is no such session of this user. Rejects with INVALID_LOGIN
    * for wrong values.

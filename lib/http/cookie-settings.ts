@@ -2,17 +2,26 @@ import type { SerializeOptions } from '@fastify/cookie'
 import { deny, isBoolean, isString, object, value } from '../options/schema'
 
 /** The attributes of a cookie, as in @fastify/cookie, and its name. */
-export interface CookieOptions extends Pick<
-  SerializeOptions,
-  'domain' | 'httpOnly' | 'partitioned' | 'path' | 'priority' | 'sameSite'
-> {
+export interface CookieOptions {
   /**
    * Used as it is.
-   * @default the noun with the strictest prefix that the attributes allow: `__Host-refresh_token`
+   * @default `refresh_token`, with the strictest prefix that the attributes allow: `__Host-`
    */
-  name?: string
-  /** @default true */
-  secure?: boolean
+  name?: string | undefined
+  /** The host and all below it. @default none: this host alone */
+  domain?: string | undefined
+  /** Where it is sent to. @default the scope of the registration */
+  path?: string | undefined
+  /** Sent over https only, and to localhost over http too. @default true */
+  secure?: boolean | undefined
+  /** Scripts of a page cannot read it. @default true */
+  httpOnly?: boolean | undefined
+  /** Whether pages of another site send it. @default 'strict'; 'lax' in cookie mode */
+  sameSite?: boolean | 'strict' | 'lax' | 'none' | undefined
+  /** One for each site that embeds the page (CHIPS). @default false */
+  partitioned?: boolean | undefined
+  /** What a browser keeps when it has too many. @default 'medium' */
+  priority?: 'low' | 'medium' | 'high' | undefined
 }
 
 /** A cookie's name and attributes. */

@@ -1,16 +1,9 @@
-import type { FastifyJWT } from '@fastify/jwt'
 import type { SessionRecord } from '../store/store'
+import type { SessionClaims } from './claims-types'
 import { readContent } from './content'
 
 /** How a refresh token travels. */
 export type Transport = 'cookie' | 'body'
-
-/**
- * The application's claims, as it types them by augmenting `FastifyJWT['payload']` of @fastify/jwt.
- */
-export type Claims = FastifyJWT extends { payload: infer T extends object }
-  ? T
-  : Record<string, unknown>
 
 /** One login; others call it a token family. Times in ms since the epoch, by the store's clock. */
 export interface Session {
@@ -19,7 +12,7 @@ export interface Session {
   /** The user. */
   sub: string
   /** The claims of its access tokens, `sub` among them. */
-  claims: Claims
+  claims: SessionClaims
   /** The label that the login gave, or `null`. */
   device: string | null
   /** What the login or an update has put aside, or `null`. */
@@ -47,7 +40,7 @@ export function toSession (record: SessionRecord): Session {
   return {
     sid,
     sub,
-    claims: { sub, ...claims } as Claims,
+    claims: { sub, ...claims } as SessionClaims,
     device,
     data,
     transport,

@@ -17,7 +17,7 @@ export class MemoryStore implements Store {
    * @param options.now a clock in ms since the epoch, for tests
    * @default options.now Date.now
    */
-  constructor ({ now = Date.now }: { now?: () => number } = {}) {
+  constructor ({ now = Date.now }: { now?: (() => number) | undefined } = {}) {
     this.now = () => Math.floor(now())
   }
 

@@ -1,11 +1,14 @@
 /** What a store keeps of a session. Times in ms since the epoch, by the store's own clock. */
 export interface SessionRecord {
+  /** The public id of the session. */
   readonly sid: string
   /** The generation of its current refresh token, from 1; a session ends after 2^24 - 1. */
   readonly generation: number
+  /** When it was created. */
   readonly createdAt: number
   /** When its current refresh token was handed out. */
   readonly refreshedAt: number
+  /** When it ends unless it is refreshed before. */
   readonly expiresAt: number
   /** The absolute end, fixed at login. */
   readonly deadline: number
@@ -22,10 +25,15 @@ export interface SessionRecord {
 
 /** A session to be created. Lifetimes in ms. */
 export interface Creation {
+  /** The public id of the session. */
   sid: string
+  /** As in SessionRecord. */
   signer: string
+  /** As in SessionRecord. */
   content: string
+  /** From now, and from each rotation; in ms. */
   idleLifetime: number
+  /** From now; in ms. */
   absoluteLifetime: number
   /** `Infinity` for no limit. */
   maxSessions: number
@@ -35,6 +43,7 @@ export interface Creation {
 
 /** A refresh token that is presented, and how it is to be judged. */
 export interface Presentation {
+  /** The session that the token names. */
   sid: string
   /** The generation of the presented token. */
   generation: number
@@ -55,6 +64,7 @@ export interface Presentation {
 
 /** A presentation that rotates. */
 export interface Rotation extends Presentation {
+  /** Of the next token, as in SessionRecord. */
   signer: string
   /** New content; `undefined` keeps the present one. */
   content: string | undefined
@@ -64,6 +74,7 @@ export interface Rotation extends Presentation {
 
 /** What a refresh token was found to be. */
 export interface Verdict {
+  /** The session as it is now; with `reused` as it was. */
   session: SessionRecord
   /**
    * How many generations the token was away from the session's; an offer that is taken when tokens
@@ -84,7 +95,9 @@ export interface Verdict {
  * creation.
  */
 export interface HandedOut {
+  /** The generation, from 1. */
   generation: number
+  /** In ms since the session's creation. */
   at: number
 }
 
@@ -95,16 +108,26 @@ export interface HandedOut {
  * bound and the proof is missing or by another key; nothing changed. `unknown`: no such session.
  */
 export type Outcome =
-  | ({ outcome: 'rotated' | 'offered' | 'repeated', next: HandedOut } & Verdict)
-  | ({ outcome: 'reused' } & Verdict)
-  | ({ outcome: 'unproven' } & Verdict)
-  | { outcome: 'unknown' }
+  | (Came<'rotated' | 'offered' | 'repeated'> & Verdict & {
+    /** The refresh token to hand out. */
+    next: HandedOut
+  })
+  | (Came<'reused'> & Verdict)
+  | (Came<'unproven'> & Verdict)
+  | Came<'unknown'>
+
+/** What a step came to. */
+interface Came<To extends string> {
+  /** In a word. */
+  outcome: To
+}
 
 /**
  * Which sessions to end: all of a user's, except one; with a `witness` only if it is good at this
  * moment.
  */
 export interface EndingAll {
+  /** The `sid` of a session that stays. */
   except?: string | undefined
   /**
    * A refresh token that is judged as a refresh would judge it, or the `sid` of a session that
@@ -117,12 +140,16 @@ export interface EndingAll {
  * What ending all sessions came to; with `reused` the session of the witness ended, and no other.
  */
 export type EndedAll =
-  | { outcome: 'done', ended: SessionRecord[] }
-  | ({ outcome: 'reused' | 'unproven' } & Verdict)
-  | { outcome: 'unknown' }
+  | (Came<'done'> & {
+    /** Oldest first. */
+    ended: SessionRecord[]
+  })
+  | (Came<'reused' | 'unproven'> & Verdict)
+  | Came<'unknown'>
 
 /** Receives the sessions that any node ends. */
 export interface Listener {
+  /** A session has ended. */
   ended: (sid: string) => void
   /**
    * Disconnected: endings may be missed from now on. Called again whenever an attempt to
@@ -135,7 +162,9 @@ export interface Listener {
 
 /** Sessions of one user that have ended. */
 export interface Ended {
+  /** The user. */
   userTag: string
+  /** The sessions. */
   sids: readonly string[]
 }
 
@@ -146,6 +175,7 @@ export interface Replication {
    * `timeout` ms at the latest.
    */
   confirm: (ended: readonly Ended[], replicas: number, timeout: number) => Promise<number>
+  /** Gives back what it holds. */
   close: () => void
 }
 
@@ -163,14 +193,18 @@ export interface Store {
    */
   create: (userTag: string, creation: Creation, timeout: number) =>
   Promise<{ session: SessionRecord, ended: SessionRecord[] }>
+  /** Resolves with a session, or `undefined`. */
   find: (userTag: string, sid: string, timeout: number) => Promise<SessionRecord | undefined>
   /** Resolves with all sessions of a user, oldest first. */
   list: (userTag: string, timeout: number) => Promise<SessionRecord[]>
+  /** Judges a refresh token, and does what follows. */
   rotate: (userTag: string, rotation: Rotation, timeout: number) => Promise<Outcome>
   /** Replaces the content of a session if it is still `from`; resolves with what it is now. */
   update: (userTag: string, change: { sid: string, from: string, to: string }, timeout: number) =>
   Promise<SessionRecord | undefined>
+  /** Ends a session; resolves with what it was, or `undefined`. */
   end: (userTag: string, sid: string, timeout: number) => Promise<SessionRecord | undefined>
+  /** Ends all sessions of a user, except one. */
   endAll: (userTag: string, ending: EndingAll, timeout: number) => Promise<EndedAll>
   /**
    * Binds a session to a key, once: resolves with the session, bound to whichever key came first.

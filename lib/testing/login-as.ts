@@ -5,7 +5,9 @@ import { NotRegisteredError } from '../errors'
 
 /** What is used of the instance that the plugin is registered in. */
 export interface TestedInstance {
+  /** Waits until its plugins are loaded. */
   ready: () => PromiseLike<unknown>
+  /** Of the plugin. */
   sessions: Sessions
 }
 
@@ -15,7 +17,9 @@ export interface TestLogin {
   headers: Record<string, string>
   /** The cookies alone, by name, with their values; none with the body transport. */
   cookies: Record<string, string>
+  /** The access token alone. */
   accessToken: string
+  /** The refresh token alone, for the body of a refresh. */
   refreshToken: string
   /** The public id of the session. */
   sid: string

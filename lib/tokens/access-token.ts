@@ -3,9 +3,11 @@ import { LruMap } from 'toad-cache'
 import type { SessionRecord } from '../store/store'
 import { signerOf, type Payload, type Ring, type Signer } from './signers'
 
-/** The claims of a verified access token. */
-export interface AccessClaims extends Payload {
+/** The claims that the plugin sets in every access token. */
+export interface OwnClaims {
+  /** The user. */
   sub: string
+  /** The public id of the session. */
   sid: string
   /** When it was issued, in seconds since the epoch. */
   iat: number
@@ -18,6 +20,9 @@ export interface AccessClaims extends Payload {
   /** The thumbprint of the DPoP key that the token is bound to. @see RFC 9449 §6.1 */
   cnf?: { jkt: string }
 }
+
+/** The claims of a verified access token. */
+export interface AccessClaims extends Payload, OwnClaims {}
 
 /** What a session's access token says, beside its times. */
 export interface Subject {

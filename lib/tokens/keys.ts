@@ -7,8 +7,15 @@ import { readKeyPair } from './key-pair'
  * A shared secret of at least 32 bytes (HS256), or a key pair: Ed25519 → EdDSA, P-256 → ES256, RSA
  * ≥ 2048 → RS256.
  */
-export type Secret =
-  string | Buffer | { private?: string | Buffer | KeyObject, public?: string | Buffer | KeyObject }
+export type Secret = string | Buffer | KeyPair
+
+/** A key pair, as PEM or KeyObject. */
+interface KeyPair {
+  /** Signs and verifies. @default none: the pair verifies only */
+  private?: string | Buffer | KeyObject | undefined
+  /** Verifies. @default that of `private` */
+  public?: string | Buffer | KeyObject | undefined
+}
 
 export type Algorithm = 'HS256' | 'EdDSA' | 'ES256' | 'RS256'
 

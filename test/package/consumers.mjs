@@ -1,8 +1,8 @@
 // Compiles what applications write against the package, with each TypeScript that is supported.
 import { execFile } from 'node:child_process'
-import { cpSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -24,7 +24,7 @@ const resolutions = {
 /** @param folder where the package is installed. Resolves with how many programs compile. */
 export async function compileConsumers (folder) {
   const programs = []
-  const program = (compiler, resolution, name, files, options = {}) => {
+  const program = (compiler, resolution, name, files, options = {}, cwd = folder) => {
     const config = `tsconfig.${compiler}.${resolution}.${name}.json`
     const compilerOptions = {
       ...resolutions[resolution],
@@ -36,9 +36,10 @@ export async function compileConsumers (folder) {
       skipLibCheck: true,
       ...options
     }
-    writeFileSync(join(folder, config), JSON.stringify({ compilerOptions, files }))
+    writeFileSync(join(cwd, config), JSON.stringify({ compilerOptions, files }))
     const what = `TypeScript ${compiler}, ${resolution}: ${name}`
-    programs.push({ what, args: [join(root, 'node_modules', compilers[compiler]), '-p', config] })
+    const tsc = join(root, 'node_modules', compilers[compiler])
+    programs.push({ what, cwd, args: [tsc, '-p', config] })
   }
 
   cpSync(join(root, 'test/types'), folder, { recursive: true })
@@ -50,13 +51,33 @@ export async function compileConsumers (folder) {
   for (const compiler of ['5.6', '7']) {
     program(compiler, 'nodenext', "other packages' types", ['neighbours.mts'])
   }
+  const strictest = { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }
+  for (const compiler of Object.keys(compilers)) {
+    program(compiler, 'nodenext', 'optional members', ['exact.mts'], strictest)
+    program(compiler, 'bundler', 'claims of FastifyJWT', ['payload.mts'])
+  }
   program('6', 'nodenext', 'claims that nobody typed', ['unaugmented.mts'])
   program('6', 'node16', 'the declarations themselves', ['required.cts'], { skipLibCheck: false })
+
+  // As pnpm lays packages out: an application sees those that it names, by links.
+  const linked = mkdtempSync(join(tmpdir(), 'pnpm-'))
+  process.on('exit', () => rmSync(linked, { recursive: true, force: true }))
+  for (const name of ['fastify', 'fastify-jwt-sessions', '@types/node']) {
+    mkdirSync(dirname(join(linked, 'node_modules', name)), { recursive: true })
+    symlinkSync(join(folder, 'node_modules', name), join(linked, 'node_modules', name))
+  }
+  cpSync(join(root, 'test/types'), linked, { recursive: true })
+  for (const compiler of Object.keys(compilers)) {
+    for (const resolution of Object.keys(resolutions)) {
+      const files = [['claims.mts'], ['claims.cts'], ['unaugmented.mts']]
+      for (const file of files) program(compiler, resolution, `pnpm, ${file}`, file, {}, linked)
+    }
+  }
 
   const queue = [...programs]
   await Promise.all(Array.from({ length: availableParallelism() }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      await run(process.execPath, next.args, { cwd: folder }).catch((error) => {
+      await run(process.execPath, next.args, { cwd: next.cwd }).catch((error) => {
         console.error(next.what)
         throw error
       })

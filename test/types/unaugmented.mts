@@ -1,7 +1,7 @@
 // Without an augmentation of @fastify/jwt: claims may be anything, and cannot be taken for
 // something.
 import Fastify from 'fastify'
-import authPlugin, { MemoryStore, type Claims } from 'fastify-jwt-sessions'
+import authPlugin, { MemoryStore, type SessionClaims } from 'fastify-jwt-sessions'
 import { same, type Same } from './same.mjs'
 
 const app = Fastify()
@@ -12,6 +12,6 @@ app.get('/me', { onRequest: app.authenticate }, async (request) => {
   same<Same<typeof user.sub, string>>(true)
   same<Same<typeof user.sid, string>>(true)
   same<Same<typeof user.role, unknown>>(true)
-  same<Same<Claims, Record<string, unknown>>>(true)
+  same<Same<SessionClaims, Record<string, unknown>>>(true)
   return user
 })

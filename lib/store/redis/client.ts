@@ -15,14 +15,23 @@ export interface Corkable {
  * and 6, or of iovalkey.
  */
 export interface RedisClient {
+  /** `'ready'`: a command would leave now. */
   readonly status: string
+  /** Connects a client that waits for it. */
   connect: () => Promise<unknown>
+  /** Listens for the moment at which the connection is ready. */
   on: (event: 'ready', listener: () => void) => unknown
+  /** Runs a script that the server knows. */
   evalsha: Evaluate
+  /** Runs a script. */
   eval: Evaluate
+  /** Loads a script. */
   script: (subcommand: 'LOAD', lua: string) => Promise<unknown>
+  /** Reads what the server says of itself. */
   info: (section: string) => Promise<string>
+  /** Publishes on a channel. */
   publish: (channel: string, message: string) => Promise<unknown>
+  /** Creates a client of the same options, to subscribe with. */
   duplicate: (...args: never[]) => unknown
   /** The socket of a client with one connection. */
   readonly stream?: Corkable

@@ -30,7 +30,7 @@ export class RedisStore implements Store {
    * @default options.prefix 'jwt:'
    * @throws INVALID_OPTION
    */
-  constructor (client: RedisClient, options: { prefix?: string } = {}) {
+  constructor (client: RedisClient, options: { prefix?: string | undefined } = {}) {
     this.#client = checkRedisClient(client, 'redis')
     this.#prefix = readOptions(options, 'RedisStore').prefix
     this.#channel = `${this.#prefix}ended`

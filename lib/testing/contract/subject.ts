@@ -12,7 +12,9 @@ import type {
 
 /** A store under test, and a way to let time pass for what it holds. */
 export interface Subject {
+  /** The store. */
   store: Store
+  /** Lets so many ms pass for what the store holds; the clock may also step back. */
   pass: (ms: number) => Promise<void> | void
 }
 
