@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { LruMap } from 'toad-cache'
 import type { SessionRecord } from '../store/store'
 import { signerOf, type Payload, type Ring, type Signer } from './signers'
+import { VerifiedTokens } from './verified-tokens'
 
 /** The claims that the plugin sets in every access token. */
 export interface OwnClaims {
@@ -69,18 +69,13 @@ export const longestAccessToken = 8192
 /** What binding adds to the access tokens of a session, in characters. */
 const roomForBinding = 256
 
-const mostBytes = 32 * 1024 * 1024
-/** What an entry takes beside its token and its claims, in bytes. */
-const overhead = 400
-
 /** Creates what signs and verifies access tokens. */
 export function createAccessTokens (
   signers: Ring<Signer>, { lifetime, clientId }: Settings
 ): AccessTokens {
   // A verdict rests on the whole token and on keys that do not change, so it holds for as long as
   // the token lives.
-  const verified = new LruMap<Verified>(0)
-  let bytesOfVerified = 0
+  const verified = new VerifiedTokens<AccessClaims>()
   const rfc9068 = (): Payload => clientId === undefined
     ? {}
     : { client_id: clientId, jti: randomBytes(16).toString('base64url') }
@@ -94,15 +89,6 @@ export function createAccessTokens (
     const binding = jkt === undefined ? { bound } : { bound, cnf: { jkt } }
     const token = signers[0].sign(bound ? { ...claims, ...own, ...binding } : { ...claims, ...own })
     return { token, expiresIn: exp - iat }
-  }
-
-  function remember (token: string, entry: Verified): void {
-    verified.set(token, entry)
-    bytesOfVerified += entry.bytes
-    while (bytesOfVerified > mostBytes) {
-      bytesOfVerified -= verified.first.value.bytes
-      verified.evict()
-    }
   }
 
   const lengthOf = (subject: Subject): number =>
@@ -120,26 +106,13 @@ export function createAccessTokens (
     },
     verify: (token) => {
       const known = verified.get(token)
-      if (known !== undefined) return copy(known)
+      if (known !== undefined) return known
       if (token.length > longestAccessToken + roomForBinding) return undefined
       const claims = verify(signers, token)
-      if (claims === undefined) return undefined
-      // A member takes more in memory than in a token: an empty object has 2 characters there and
-      // 56 bytes here.
-      const bytes = overhead + token.length * 3 + 64 * countMembers(claims)
-      const isFlat = Object.values(claims).every((claim) => !isNested(claim))
-      const entry = { claims, bytes, isFlat }
-      remember(token, entry)
-      return copy(entry)
+      if (claims !== undefined) verified.set(token, claims)
+      return verified.get(token)
     }
   }
-}
-
-interface Verified {
-  claims: AccessClaims
-  bytes: number
-  /** Whether no claim is an object, so that a copy is one step. */
-  isFlat: boolean
 }
 
 function verify (signers: Ring<Signer>, token: string): AccessClaims | undefined {
@@ -154,21 +127,4 @@ function verify (signers: Ring<Signer>, token: string): AccessClaims | undefined
 function isAccessClaims (claims: Payload): claims is AccessClaims {
   return typeof claims.sub === 'string' && typeof claims.sid === 'string' &&
     Number.isFinite(claims.iat) && Number.isFinite(claims.exp) && Number.isFinite(claims.auth_time)
-}
-
-const isNested = (given: unknown): given is object => typeof given === 'object' && given !== null
-
-// Many requests bring the same token, and each may change what it gets.
-const copy = ({ claims, isFlat }: Verified): AccessClaims => isFlat ? { ...claims } : clone(claims)
-
-function clone<T> (given: T): T {
-  if (Array.isArray(given)) return given.map(clone) as T
-  if (!isNested(given)) return given
-  const members = Object.entries(given).map(([name, member]) => [name, clone(member)])
-  return Object.fromEntries(members) as T
-}
-
-function countMembers (given: unknown): number {
-  if (!isNested(given)) return 0
-  return Object.values(given).reduce<number>((sum, member) => sum + 1 + countMembers(member), 0)
 }

@@ -74,11 +74,8 @@ export async function prepareSigners (
       }
     } as unknown as fastifyJwt.FastifyJWTOptions)
     const header = encode({ alg: algorithm, typ, kid })
-    signers.push({
-      kid,
-      header,
-      ...toSigner(kid, namespaces[kid] as fastifyJwt.JWT, secret, claims)
-    })
+    const signer = toSigner(kid, namespaces[kid] as fastifyJwt.JWT, secret, claims)
+    signers.push({ kid, header, ...signer })
   }
   return signers as [Signer, ...Signer[]]
 }
@@ -87,11 +84,8 @@ export async function prepareSigners (
 export function prepareRefreshKeys (ring: Ring<Key>): Ring<RefreshKey> {
   const keys = ring.flatMap(({ kid, derived }) => {
     if (derived === undefined) return []
-    return {
-      kid,
-      hs256: createHs256(derived.refreshToken, 'rt+jwt', kid),
-      seal: createSeal(derived.userTag)
-    }
+    const hs256 = createHs256(derived.refreshToken, 'rt+jwt', kid)
+    return { kid, hs256, seal: createSeal(derived.userTag) }
   })
   return keys as [RefreshKey, ...RefreshKey[]]
 }
