@@ -13,12 +13,27 @@ export const graces = { strict: 0, short: 2 * minute + half } as const
  * creation.
  */
 export type Command =
-  | { verb: 'create', user: User, maxSessions: number }
-  | { verb: 'rotate', user: User, of: number, offset: number, grace: keyof typeof graces, content: string | undefined }
-  | { verb: 'find' | 'end', user: User, of: number }
-  | { verb: 'list', user: User }
-  | { verb: 'endAll', user: User, except: number | undefined, witness: number | undefined }
-  | { verb: 'pass', minutes: number }
+  | { verb: 'create'; user: User; maxSessions: number }
+  | {
+    verb: 'rotate'
+    user: User
+    of: number
+    offset: number
+    grace: keyof typeof graces
+    content: string | undefined
+    /** What the token says that its session is bound to, and what was proven. */
+    boundTo?: Key | undefined
+    proof?: Key | undefined
+  }
+  | { verb: 'bind'; user: User; of: number; key: Key }
+  | { verb: 'find' | 'end'; user: User; of: number }
+  | { verb: 'list'; user: User }
+  | { verb: 'endAll'; user: User; except: number | undefined; witness: number | undefined }
+  | { verb: 'pass'; minutes: number }
+
+/** The thumbprint of a key. */
+export type Key = typeof keys[number]
+const keys = ['ThumbprintOfMine', 'ThumbprintOfEve-'] as const
 
 export type User = 'ada' | 'eve'
 
@@ -27,6 +42,7 @@ export interface Seen {
   sid: string
   generation: number
   content: string
+  boundTo: string | undefined
   created: number
   refreshed: number
   expires: number
@@ -34,13 +50,19 @@ export interface Seen {
 }
 
 /** What a command came to, on either side. */
-export type Outcome = Seen | Seen[] | { outcome: string, distance?: number, session?: Seen } | { session: Seen, ended: Seen[] } | undefined
+export type Outcome =
+  | Seen
+  | Seen[]
+  | { outcome: string; distance?: number; session?: Seen }
+  | { session: Seen; ended: Seen[] }
+  | undefined
 
 interface Session {
   sid: string
   user: User
   generation: number
   content: string
+  boundTo: string | undefined
   createdAt: number
   refreshedAt: number
   expiresAt: number
@@ -79,28 +101,56 @@ export class Model {
    */
   apply (command: Command, sids: string[], own: string): Outcome {
     this.#sessions = this.#sessions.filter(({ expiresAt }) => expiresAt > this.now)
-    const named = (number: number | undefined) => number === undefined ? undefined : sids[number % sids.length] ?? 'none'
+    const named = (number: number | undefined) =>
+      number === undefined ? undefined : (sids[number % sids.length] ?? 'none')
     switch (command.verb) {
       case 'pass':
         this.now += command.minutes * minute
         return undefined
       case 'create': {
         const living = this.#of(command.user)
-        const ended = this.#end(living.slice(0, Math.max(0, living.length + 1 - command.maxSessions)))
-        const session = { sid: own, user: command.user, generation: 1, content: own, createdAt: this.now, refreshedAt: this.now, expiresAt: this.now + idleLifetime, issued: [[1, this.now]] satisfies Session['issued'] as Session['issued'] }
+        const ended = this.#end(
+          living.slice(0, Math.max(0, living.length + 1 - command.maxSessions))
+        )
+        const session = {
+          sid: own,
+          user: command.user,
+          generation: 1,
+          content: own,
+          boundTo: undefined,
+          createdAt: this.now,
+          refreshedAt: this.now,
+          expiresAt: this.now + idleLifetime,
+          issued: [[1, this.now]] satisfies Session['issued'] as Session['issued']
+        }
         this.#sessions.push(session)
         this.generations.set(own, 1)
         return { session: this.#see(session), ended }
       }
-      case 'list': return this.#of(command.user).map((session) => this.#see(session))
-      case 'find': return this.#of(command.user).filter(({ sid }) => sid === named(command.of)).map((session) => this.#see(session))[0]
-      case 'end': return this.#end(this.#of(command.user).filter(({ sid }) => sid === named(command.of)))[0]
+      case 'list':
+        return this.#of(command.user).map((session) => this.#see(session))
+      case 'find':
+        return this.#of(command.user)
+          .filter(({ sid }) => sid === named(command.of))
+          .map((session) => this.#see(session))[0]
+      case 'end':
+        return this.#end(this.#of(command.user).filter(({ sid }) => sid === named(command.of)))[0]
       case 'endAll': {
         const living = this.#of(command.user)
-        if (command.witness !== undefined && living.every(({ sid }) => sid !== named(command.witness))) return []
+        if (
+          command.witness !== undefined &&
+          living.every(({ sid }) => sid !== named(command.witness))
+        ) { return [] }
         return this.#end(living.filter(({ sid }) => sid !== named(command.except)))
       }
-      case 'rotate': return this.#rotate(command, named(command.of) ?? 'none')
+      case 'bind': {
+        const session = this.#of(command.user).find(({ sid }) => sid === named(command.of))
+        if (session === undefined) return undefined
+        session.boundTo ??= command.key
+        return this.#see(session)
+      }
+      case 'rotate':
+        return this.#rotate(command, named(command.of) ?? 'none')
     }
   }
 
@@ -121,15 +171,24 @@ export class Model {
     return session === undefined ? 0 : session.refreshedAt - session.createdAt
   }
 
-  #rotate ({ user, offset, grace, content }: Command & { verb: 'rotate' }, sid: string): Outcome {
+  #rotate (command: Command & { verb: 'rotate' }, sid: string): Outcome {
+    const { user, offset, grace, content, proof } = command
     const session = this.#of(user).find((session) => session.sid === sid)
     if (session === undefined) return { outcome: 'unknown' }
     const presented = this.presents(sid, offset)
     const distance = Math.abs(presented - session.generation)
+    // What a store has lost is demanded by the token.
+    const boundTo = session.boundTo ?? command.boundTo
+    if (boundTo !== undefined && boundTo !== proof) {
+      return { outcome: 'unproven', distance, session: this.#see(session) }
+    }
     if (presented < session.generation) {
       // Of generations that a healed session skipped none was issued: the next one that was counts.
       const [, issuedAt = 0] = session.issued.find(([generation]) => generation > presented) ?? []
-      if (this.now - issuedAt < graces[grace]) return { outcome: 'repeated', distance, session: this.#see(session) }
+      if (this.now - issuedAt < graces[grace]) {
+        session.boundTo = boundTo
+        return { outcome: 'repeated', distance, session: this.#see(session) }
+      }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
     // A token ahead of the store says itself when it was handed out.
@@ -138,6 +197,7 @@ export class Model {
     session.refreshedAt = this.now
     session.expiresAt = Math.min(this.now + idleLifetime, session.createdAt + absoluteLifetime)
     session.content = content ?? session.content
+    session.boundTo = boundTo
     session.issued.push([session.generation, this.now])
     this.generations.set(sid, session.generation)
     return { outcome: 'rotated', distance, session: this.#see(session) }
@@ -152,9 +212,14 @@ export class Model {
     return ended.map((session) => this.#see(session))
   }
 
-  #see ({ sid, generation, content, createdAt, refreshedAt, expiresAt }: Session): Seen {
-    const [created, refreshed, expires, deadline] = [createdAt, refreshedAt, expiresAt, createdAt + absoluteLifetime].map((time) => halves(time - this.now)) as [number, number, number, number]
-    return { sid, generation, content, created, refreshed, expires, deadline }
+  #see ({ sid, generation, content, boundTo, createdAt, refreshedAt, expiresAt }: Session): Seen {
+    const [created, refreshed, expires, deadline] = [
+      createdAt,
+      refreshedAt,
+      expiresAt,
+      createdAt + absoluteLifetime
+    ].map((time) => halves(time - this.now)) as [number, number, number, number]
+    return { sid, generation, content, boundTo, created, refreshed, expires, deadline }
   }
 }
 
@@ -165,14 +230,65 @@ const limit = (...limits: number[]) => fc.constantFrom(...limits)
 const offset = fc.constantFrom(0, 0, 0, -1, -1, -1, -2, -3, 1)
 const texts = fc.option(fc.string({ maxLength: 8 }), { nil: undefined })
 
-/** Any command, with logins under one of these limits. */
-export const anyCommand = (...limits: number[]): fc.Arbitrary<Command> => fc.oneof(
-  { weight: 3, arbitrary: fc.record({ verb: fc.constant('create' as const), user, maxSessions: limit(...limits) }) },
-  { weight: 9, arbitrary: fc.record({ verb: fc.constant('rotate' as const), user, of: number, offset, grace: fc.constant('short' as const), content: texts }) },
-  { weight: 2, arbitrary: fc.record({ verb: fc.constantFrom('find' as const, 'end' as const), user, of: number }) },
-  { weight: 1, arbitrary: fc.record({ verb: fc.constant('list' as const), user }) },
-  { weight: 1, arbitrary: fc.record({ verb: fc.constant('endAll' as const), user, except: maybe, witness: maybe }) }
+const key = fc.constantFrom<Key[]>(keys[0], keys[0], keys[0], keys[1])
+const none = fc.constant(undefined)
+// A token that is bound, or was handed out before the binding; with its proof, or another, or none.
+const shown: fc.Arbitrary<{ boundTo: Key | undefined, proof: Key | undefined }> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ boundTo: none, proof: none }) },
+  { weight: 4, arbitrary: fc.record({ boundTo: none, proof: key }) },
+  { weight: 2, arbitrary: key.map((key) => ({ boundTo: key, proof: key })) },
+  { weight: 2, arbitrary: fc.record({ boundTo: key, proof: fc.option(key, { nil: undefined }) }) }
 )
 
+/** Any command, with logins under one of these limits. */
+export const anyCommand = (...limits: number[]): fc.Arbitrary<Command> =>
+  fc.oneof(
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        verb: fc.constant('create' as const),
+        user,
+        maxSessions: limit(...limits)
+      })
+    },
+    {
+      weight: 9,
+      arbitrary: fc.record({
+        verb: fc.constant('rotate' as const),
+        user,
+        of: number,
+        offset,
+        grace: fc.constant('short' as const),
+        content: texts,
+        shown
+      }).map(({ shown, ...command }) => ({ ...command, ...shown }))
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ verb: fc.constant('bind' as const), user, of: number, key })
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        verb: fc.constantFrom('find' as const, 'end' as const),
+        user,
+        of: number
+      })
+    },
+    { weight: 1, arbitrary: fc.record({ verb: fc.constant('list' as const), user }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        verb: fc.constant('endAll' as const),
+        user,
+        except: maybe,
+        witness: maybe
+      })
+    }
+  )
+
 /** A step of the clock: within the grace period, past it, or past a lifetime. */
-export const step: fc.Arbitrary<Command> = fc.record({ verb: fc.constant('pass' as const), minutes: fc.constantFrom(1, 2, 3, 3, 9, 11) })
+export const step: fc.Arbitrary<Command> = fc.record({
+  verb: fc.constant('pass' as const),
+  minutes: fc.constantFrom(1, 2, 3, 3, 9, 11)
+})
