@@ -5,7 +5,8 @@ import { startDemo } from './support/browser/demo'
 
 const newProfile = launch(t)
 
-const says = async (page: Page, id: string, text: string | RegExp) => await page.locator(`#${id}`, { hasText: text }).waitFor()
+const says = async (page: Page, id: string, text: string | RegExp) =>
+  await page.locator(`#${id}`, { hasText: text }).waitFor()
 const signIn = async (page: Page) => await page.getByRole('button', { name: 'Sign in' }).click()
 const signedIn = async (page: Page) => await page.locator('#devices li').first().waitFor()
 const signedOut = async (page: Page) => await says(page, 'sign-in-says', 'You are signed out.')
@@ -15,13 +16,21 @@ async function open (t: Parameters<typeof newProfile>[0], env: Record<string, st
   const page = await (await newProfile(t)).newPage()
   page.setDefaultTimeout(20_000)
   await page.goto(demo.url)
-  return { ...demo, page, button: (name: string) => page.getByRole('button', { name, exact: true }) }
+  return {
+    ...demo,
+    page,
+    button: (name: string) => page.getByRole('button', { name, exact: true })
+  }
 }
 
 /** Waits until the page has had so many new access tokens more. */
 async function renewed (page: Page, times: number) {
   const before = Number(await page.locator('#renewals').textContent())
-  await page.waitForFunction(`Number(document.getElementById('renewals').textContent) >= ${before + times}`, undefined, { polling: 50 })
+  await page.waitForFunction(
+    `Number(document.getElementById('renewals').textContent) >= ${before + times}`,
+    undefined,
+    { polling: 50 }
+  )
 }
 
 t.test('the demo signs in and out, here, in a second tab and on other devices', async (t) => {
@@ -36,10 +45,17 @@ t.test('the demo signs in and out, here, in a second tab and on other devices', 
   await page.keyboard.press('Enter')
   await signedIn(page)
   await says(page, 'name', 'ada')
-  await page.waitForFunction("parseFloat(document.querySelector('.left').style.strokeDasharray) < 95", undefined, { polling: 50 })
+  await page.waitForFunction(
+    "parseFloat(document.querySelector('.left').style.strokeDasharray) < 95",
+    undefined,
+    { polling: 50 }
+  )
   t.match(await page.locator('#seconds').textContent(), /^\d+$/, 'the dial runs')
 
-  const [second] = await Promise.all([page.waitForEvent('popup'), page.getByRole('link', { name: 'Open a second tab' }).click()])
+  const [second] = await Promise.all([
+    page.waitForEvent('popup'),
+    page.getByRole('link', { name: 'Open a second tab' }).click()
+  ])
   await signedIn(second)
 
   await button('Sign in on a phone, too').click()
@@ -83,6 +99,26 @@ t.test('the demo survives what is done to it', async (t) => {
   await says(page, 'trouble-says', 'Back again.')
   await renewed(page, 1)
   t.ok(await page.locator('#signed-in').isVisible(), 'still signed in')
+})
+
+t.test('the demo shows that a stolen token of a bound session is worth nothing', async (t) => {
+  const { page, button } = await open(t, { ACCESS_TOKEN_LIFETIME: '3s' })
+  await page.getByLabel('Bind this session').check()
+  await signIn(page)
+  await page.locator('#devices li', { hasText: 'Chrome on Linux, bound (this one)' }).waitFor()
+  await button('Copy the cookie').click()
+  await says(page, 'theft-says', 'Copied.')
+  await button('Replay it from elsewhere').click()
+  await says(page, 'theft-says', '400, DPOP_PROOF_MISSING. Worthless without the key')
+  await renewed(page, 4)
+  await button('Replay it from elsewhere').click()
+  await says(page, 'log', /unproven/)
+  await button('Two refreshes at once').click()
+  await says(page, 'trouble-says', '200 and 200')
+  await page.reload()
+  await signedIn(page)
+  await renewed(page, 1)
+  t.ok(await page.locator('#signed-in').isVisible(), 'the owner is still signed in')
 })
 
 t.test('the demo shows what a stolen refresh token is worth', async (t) => {

@@ -25,7 +25,8 @@ await app.register(authPlugin, {
   secret: AUTH_SECRET,
   store: removable(store),
   accessToken: { lifetime: ACCESS_TOKEN_LIFETIME }, // so short that you can watch it run out
-  refreshToken: { gracePeriod: '5s' },
+  // By the browser behind TLS, where it can; here by a key of the page, if that box is ticked.
+  refreshToken: { gracePeriod: '5s', bindings: ['dbsc', 'dpop'] },
   revocation: 'push', // logging a device out takes effect at once
   routes: { refresh: { onSend: loseResponse } },
   onReuse: ({ sub }) => {
@@ -46,8 +47,8 @@ app.get('/me', { onRequest: app.authenticate }, async ({ user, sid }) => ({ name
 
 app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current }) => {
   const sessions = await app.sessions.list(user.sub)
-  return sessions.map(({ sid, device, createdAt, refreshedAt }) => {
-    return { sid, device, createdAt, refreshedAt, current: sid === current }
+  return sessions.map(({ sid, device, bound, createdAt, refreshedAt }) => {
+    return { sid, device, bound, createdAt, refreshedAt, current: sid === current }
   })
 })
 

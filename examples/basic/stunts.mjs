@@ -7,7 +7,10 @@ const log = []
 const note = (event, { sub = '', sid = '', generation = '', text = '' }) => {
   log.push({ id: log.length, event, sub, sid: sid.slice(0, 6), generation, text })
 }
-for (const event of ['login', 'refresh', 'repeat', 'reuse', 'logout', 'revoke', 'store-error']) {
+const events = [
+  'login', 'bind', 'refresh', 'repeat', 'reuse', 'unproven', 'logout', 'revoke', 'store-error'
+]
+for (const event of events) {
   subscribe(`fastify-jwt-sessions:${event}`, (message) => note(event, message))
 }
 
@@ -19,8 +22,9 @@ export const removable = (store) => new Proxy(store, {
   get (target, name) {
     const value = Reflect.get(target, name)
     if (typeof value !== 'function') return value
-    const asks = ['create', 'find', 'list', 'rotate', 'end', 'endAll'].includes(name)
-    return asks && state.away ? async () => { throw new Error('the store has been taken away') } : value.bind(target)
+    const asks = ['create', 'find', 'list', 'rotate', 'end', 'endAll', 'bind'].includes(name)
+    const fail = async () => { throw new Error('the store has been taken away') }
+    return asks && state.away ? fail : value.bind(target)
   }
 })
 
@@ -54,15 +58,25 @@ export async function stunts (app, { passwords }) {
 
   app.post('/auth/stunts/replay', async () => {
     const headers = { cookie: state.loot, 'user-agent': 'thief' }
-    const response = await app.inject({ method: 'POST', url: '/auth/refresh', headers })
-    const answer = `${response.statusCode}, ${response.json().code ?? 'a new access token'}`
+    const send = async (url) => await app.inject({ method: 'POST', url, headers })
+    let response = await send('/auth/refresh')
+    // A browser would bring a proof now.
+    if (response.statusCode === 307) response = await send('/auth/refresh?proof')
+    const { code = 'a new access token' } = response.json()
+    const answer = `${response.statusCode}, ${code}`
     note('thief', { text: `is answered ${answer}` })
-    return { answer, worked: response.statusCode === 200 }
+    const isBound = /UNPROVEN|PROOF_MISSING/.test(code)
+    return { answer, outcome: isBound ? 'bound' : response.statusCode === 200 ? 'fresh' : 'spent' }
   })
 
   app.post('/auth/stunts/device', { onRequest: app.authenticate }, async ({ user }) => {
     const payload = { username: user.sub, password: passwords[user.sub] }
-    await app.inject({ method: 'POST', url: '/login', headers: { 'user-agent': 'Safari/ (iPhone)' }, payload })
+    await app.inject({
+      method: 'POST',
+      url: '/login',
+      headers: { 'user-agent': 'Safari/ (iPhone)' },
+      payload
+    })
     return {}
   })
 }

@@ -14,6 +14,7 @@ const app = Fastify()
 await app.register(authPlugin, {
   secret: AUTH_SECRET,
   store: REDIS_URL ? new RedisStore(connect(REDIS_URL)) : new MemoryStore(),
+  refreshToken: { bindings: ['dbsc'] },
   revocation: 'push'
 })
 
@@ -25,11 +26,11 @@ app.post('/login', async (request, reply) => {
   return await reply.login({ sub: username }, { device: request.headers['user-agent'] })
 })
 
-// Each device with a mark on the one that asks.
+// Each device with a mark on the one that asks. `bound`: its cookies are worth nothing elsewhere.
 app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current }) => {
   const sessions = await app.sessions.list(user.sub)
-  return sessions.map(({ sid, device, createdAt, refreshedAt }) => {
-    return { sid, device, createdAt, refreshedAt, current: sid === current }
+  return sessions.map(({ sid, device, bound, createdAt, refreshedAt }) => {
+    return { sid, device, bound, createdAt, refreshedAt, current: sid === current }
   })
 })
 
@@ -69,7 +70,8 @@ app.delete('/account', { onRequest: recently }, async ({ user }, reply) => {
 // While this process may have missed news of ended sessions, routes with this hook ask the store.
 let doubtfulUntil = 0
 subscribe('fastify-jwt-sessions:store-error', () => { doubtfulUntil = Date.now() + 5000 })
-const carefully = async (request) => await request.authenticate({ live: Date.now() < doubtfulUntil })
+const carefully = async (request) =>
+  await request.authenticate({ live: Date.now() < doubtfulUntil })
 app.get('/messages', { onRequest: carefully }, async ({ user }) => [`Hello ${user.sub}`])
 
 console.log(await app.listen({ port: Number(PORT) }))

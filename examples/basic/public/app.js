@@ -1,12 +1,21 @@
 import { createClient } from 'fastify-jwt-sessions/client'
+import { dpopFetch } from 'fastify-jwt-sessions/client/dpop'
 import { startDial } from './dial.js'
 import { startTrouble } from './trouble.js'
 
 const $ = (id) => document.getElementById(id)
 const dial = startDial($('dial'), $('seconds'), $('renewals'))
 
+// Binds a login to a key of this page, and proves the key with each refresh afterwards.
+const prove = dpopFetch()
+const send = (input, init) => {
+  const unbound = (input.url ?? input).endsWith('/login') && !$('bound').checked
+  return (unbound ? fetch : prove)(input, init)
+}
+
 const auth = createClient({
   prefix: '/auth',
+  fetch: send,
   onToken: dial.renew,
   onSessionEnd: () => showSignIn('You are signed out.')
 })
@@ -27,7 +36,9 @@ $('add-device').addEventListener('click', async () => {
 
 async function logOut (options) {
   const response = await auth.logout(options)
-  if (!response.ok) $('devices-say').textContent = `Not logged out: the server answers ${response.status}.`
+  if (!response.ok) {
+    $('devices-say').textContent = `Not logged out: the server answers ${response.status}.`
+  }
 }
 
 function showSignIn (why = '') {
@@ -48,7 +59,9 @@ async function showSignedIn () {
 async function showDevices () {
   try {
     const response = await auth.fetch('/devices')
-    $('devices-say').textContent = response.ok ? '' : `The server answers ${response.status}; you stay signed in.`
+    $('devices-say').textContent = response.ok
+      ? ''
+      : `The server answers ${response.status}; you stay signed in.`
     if (response.ok) renderDevices(await response.json())
   } catch (error) {
     $('devices-say').textContent = `${error.message}; you stay signed in.`
@@ -56,13 +69,13 @@ async function showDevices () {
 }
 
 function renderDevices (devices) {
-  const shown = JSON.stringify(devices.map(({ sid, current }) => [sid, current]))
+  const shown = JSON.stringify(devices.map(({ sid, bound, current }) => [sid, bound, current]))
   if ($('devices').dataset.shown === shown) return // keeps the focus where it is
   $('devices').dataset.shown = shown
-  $('devices').replaceChildren(...devices.map(({ sid, device, current }) => {
+  $('devices').replaceChildren(...devices.map(({ sid, device, bound, current }) => {
     const item = document.createElement('li')
     const button = document.createElement('button')
-    item.append(current ? `${device} (this one)` : device, button)
+    item.append(device, bound ? ', bound' : '', current ? ' (this one)' : '', button)
     button.textContent = 'Log out'
     button.setAttribute('aria-label', `Log out ${device}`)
     button.addEventListener('click', async () => {
@@ -73,7 +86,7 @@ function renderDevices (devices) {
   }))
 }
 
-startTrouble($)
+startTrouble($, send)
 $('where').textContent = `Sessions are ${(await (await fetch('/where')).json()).where}.`
 
 if (await auth.restore().catch(() => false)) await showSignedIn()

@@ -1,23 +1,35 @@
-// The buttons that make trouble, and the log of what the server sees. An application has none of this.
+// The buttons that make trouble, and the log of what the server sees. An application has none of
+// this.
 const post = async (path) => await (await fetch(`/auth/stunts/${path}`, { method: 'POST' })).json()
 
-export function startTrouble ($) {
+const verdicts = {
+  fresh: 'It was still fresh; your page will notice within seconds',
+  spent: 'Worthless, and the session is over for thief and victim alike',
+  bound: 'Worthless without the key, and nothing has happened: your page goes on'
+}
+
+/** `send` is a fetch that proves the key of a bound session. */
+export function startTrouble ($, send) {
   const on = (id, run) => $(id).addEventListener('click', run)
 
   on('lose', async () => {
     await post('lose')
-    $('trouble-says').textContent = 'The next answer to a refresh will be lost. Watch the dial: you will not be logged out.'
+    $('trouble-says').textContent =
+      'The next answer to a refresh will be lost. Watch the dial: you will not be logged out.'
   })
 
   on('twice', async () => {
-    const refresh = () => fetch('/auth/refresh', { method: 'POST' })
+    const refresh = () => send('/auth/refresh', { method: 'POST' })
     const [a, b] = await Promise.all([refresh(), refresh()])
-    $('trouble-says').textContent = `${a.status} and ${b.status}: one rotated, the other was given the same token again.`
+    $('trouble-says').textContent =
+      `${a.status} and ${b.status}: one rotated, the other was given the same token again.`
   })
 
   on('store', async () => {
     const { away } = await post('store')
-    $('trouble-says').textContent = away ? 'Gone. Refreshes answer 503 and spend nothing.' : 'Back again.'
+    $('trouble-says').textContent = away
+      ? 'Gone. Refreshes answer 503 and spend nothing.'
+      : 'Back again.'
     await show()
   })
 
@@ -28,9 +40,8 @@ export function startTrouble ($) {
   })
 
   on('replay', async () => {
-    const { answer, worked } = await post('replay')
-    const verdict = worked ? 'It was still fresh; your page will notice within seconds' : 'Worthless, and the session is over for thief and victim alike'
-    $('theft-says').textContent = `The thief is answered ${answer}. ${verdict}.`
+    const { answer, outcome } = await post('replay')
+    $('theft-says').textContent = `The thief is answered ${answer}. ${verdicts[outcome]}.`
   })
 
   async function show () {
@@ -43,7 +54,11 @@ export function startTrouble ($) {
     $('log').replaceChildren(...log.reverse().map(({ event, sub, sid, generation, text }) => {
       const item = document.createElement('li')
       item.className = event
-      item.textContent = text ? `${event} ${text}` : [event, sub, sid && `session ${sid}…`, generation && `generation ${generation}`].filter(Boolean).join(' · ')
+      item.textContent = text
+        ? `${event} ${text}`
+        : [event, sub, sid && `session ${sid}…`, generation && `generation ${generation}`]
+            .filter(Boolean)
+            .join(' · ')
       return item
     }))
   }
