@@ -106,8 +106,7 @@ t.test('the devices of a user', async (t) => {
     t.match(devices[0], { createdAt: Number, refreshedAt: Number })
   })
 
-  t.test(
-    'are logged out one by one, on every node at once, and never by somebody else',
+  t.test('are logged out one by one, on every node at once, and never by somebody else',
     async (t) => {
       const [, , { sid } = { sid: '' }] = await phone.devices()
       t.equal((await stranger.call('DELETE', `/devices/${sid}`)).status, 404)
