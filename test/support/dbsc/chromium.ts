@@ -7,7 +7,7 @@ const features = [
 ]
 
 /** Returns the flags by which Chromium binds sessions on a machine without a TPM. */
-const flagsFor = ({ pin }: Pick<Certificate, 'pin'>): string[] => [
+export const flagsFor = ({ pin }: Pick<Certificate, 'pin'>): string[] => [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
   // A host for each test: a browser signs six times in nine minutes for a site.
@@ -17,7 +17,7 @@ const flagsFor = ({ pin }: Pick<Certificate, 'pin'>): string[] => [
   `--enable-features=${features.join(',')}`
 ]
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
 /** Launches a browser that binds sessions. */
 export const launchBinding = async (certificate: Certificate): Promise<Browser> =>
