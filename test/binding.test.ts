@@ -552,9 +552,11 @@ t.test('a session stays bound when the option is off again', async (t) => {
   await browser.bind()
   await browser.refresh()
   const off = await build(t, { store })
+  const events = observe(t)
   const refused = await off.refresh({ cookie: cookieOf(browser) })
   t.match(refused, { statusCode: 401, headers: { location: undefined } })
   t.equal(code(refused), unproven)
+  t.match(events(), [['unproven', { redirected: false }]])
   t.equal((await browser.refresh()).statusCode, 200)
 })
 
