@@ -15,9 +15,13 @@ const defaults = {
   shard: '25', // GB that one Redis may hold
   busy: '0.5' // the share of a core that may be in use
 }
-const options = Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, { type: 'string', default: value }]))
+const options = Object.fromEntries(
+  Object.entries(defaults).map(([name, value]) => [name, { type: 'string', default: value }])
+)
 const { values } = parseArgs({ options })
-const given = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]))
+const given = Object.fromEntries(
+  Object.entries(values).map(([name, value]) => [name, Number(value)])
+)
 
 const inUse = given.sessions * given.active
 const refreshes = inUse / given.lifetime
@@ -26,12 +30,19 @@ const guarded = inUse * given.requests / 60
 const gigabytes = given.sessions * given.bytes / 1e9
 const cores = (perSecond, micros) => perSecond * micros / 1e6 / given.busy
 
-const show = (what, number, unit) => console.log(`${what.padEnd(44)} ${Number(number.toPrecision(3)).toLocaleString('en').padStart(14)} ${unit}`)
+const show = (what, number, unit) =>
+  console.log(
+    `${what.padEnd(44)} ${Number(number.toPrecision(3)).toLocaleString('en').padStart(14)} ${unit}`
+  )
 show('memory of Redis, without replicas', gigabytes, 'GB')
 show('shards by memory', Math.ceil(gigabytes / given.shard), `of ${given.shard} GB`)
 show('refreshes at the busiest time', refreshes, 'per second')
 show('logins, and as many endings', logins, 'per second')
-show('shards by CPU', Math.ceil(cores(refreshes + logins, given.redis)), `at ${given.busy * 100} % of a core`)
+show(
+  'shards by CPU',
+  Math.ceil(cores(refreshes + logins, given.redis)),
+  `at ${given.busy * 100} % of a core`
+)
 show('cores of Node for refreshes and logins', cores(refreshes + logins, given.refresh), '')
 show('guarded requests', guarded, 'per second, none of which asks Redis')
 show('cores of Node for the guard', cores(guarded, given.guard), '')

@@ -18,8 +18,18 @@ export async function fill (client, users, options = {}) {
   for (let i = 0; i < users; i += 500) {
     const logins = Array.from({ length: Math.min(500, users - i) * perUser }, (_, j) => {
       const user = sub(i + Math.floor(j / perUser))
-      const text = toText({ sub: user, device: 'Firefox on Linux x64', transport: 'cookie', remember: true, extra: {} })
-      return store.create(tagOf(user), { ...creation, sid: randomBytes(16).toString('base64url'), text }, 10_000)
+      const text = toText({
+        sub: user,
+        device: 'Firefox on Linux x64',
+        transport: 'cookie',
+        remember: true,
+        extra: {}
+      })
+      return store.create(
+        tagOf(user),
+        { ...creation, sid: randomBytes(16).toString('base64url'), text },
+        10_000
+      )
     })
     await Promise.all(logins)
   }

@@ -31,9 +31,13 @@ for (const load of ['refresh', 'login']) {
   }
   for (const part of ['server', 'redis']) {
     const ratio = spread(samples[1].map((sample, pass) => sample[part] / samples[0][pass][part]))
-    const [few, many] = samples.map((own) => spread(own.map((sample) => sample[part])).median.toFixed(1))
-    console.log(`${load}, CPU of the ${part}: ${few} µs among ${sizes[0]} sessions, ${many} µs among ${sizes[1]};`,
-      `ratio ${ratio.median.toFixed(3)} (${ratio.min.toFixed(3)}–${ratio.max.toFixed(3)})`)
+    const [few, many] = samples.map((own) =>
+      spread(own.map((sample) => sample[part])).median.toFixed(1)
+    )
+    console.log(
+      `${load}, CPU of the ${part}: ${few} µs among ${sizes[0]} sessions, ${many} µs among ${sizes[1]};`,
+      `ratio ${ratio.median.toFixed(3)} (${ratio.min.toFixed(3)}–${ratio.max.toFixed(3)})`
+    )
   }
 }
 for (const { redis, server, generator } of stores) {

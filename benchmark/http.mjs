@@ -23,7 +23,12 @@ export function open (port, onResponse) {
     }
     return true
   }
-  return connect({ host: '127.0.0.1', port, noDelay: true, onread: { buffer: Buffer.allocUnsafe(16_384), callback } })
+  return connect({
+    host: '127.0.0.1',
+    port,
+    noDelay: true,
+    onread: { buffer: Buffer.allocUnsafe(16_384), callback }
+  })
 }
 
 /** Every contender answers with a content-length or with no body at all. */

@@ -13,9 +13,13 @@ const taskset = existsSync('/usr/bin/taskset')
  * first message.
  */
 export function start (core, file, ...args) {
-  const pinned = taskset ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...process.execArgv] } : {}
+  const pinned = taskset
+    ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...process.execArgv] }
+    : {}
   const child = fork(new URL(file, import.meta.url), args.map(String), pinned)
-  child.once('exit', (code) => { if (code) throw new Error(`${file} ${args.join(' ')} ended with ${code}`) })
+  child.once('exit', (code) => {
+    if (code) throw new Error(`${file} ${args.join(' ')} ended with ${code}`)
+  })
   return child
 }
 
@@ -32,8 +36,23 @@ export async function ask (child, message = {}) {
 export async function startRedis (core) {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'benchmark-'))
-  const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir]
-  const [command, ...args] = [...(taskset ? ['taskset', '-c', String(core)] : []), 'redis-server', ...options]
+  const options = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    dir
+  ]
+  const [command, ...args] = [
+    ...(taskset ? ['taskset', '-c', String(core)] : []),
+    'redis-server',
+    ...options
+  ]
   const server = spawn(command, args, { stdio: 'ignore' })
   process.once('exit', () => { server.kill() })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
@@ -45,7 +64,9 @@ export async function startRedis (core) {
     client,
     cpu: async () => {
       const info = await client.info('cpu')
-      const [sys, user] = [/used_cpu_sys:([\d.]+)/, /used_cpu_user:([\d.]+)/].map((field) => Number(field.exec(info)[1]))
+      const [sys, user] = [/used_cpu_sys:([\d.]+)/, /used_cpu_user:([\d.]+)/].map((field) =>
+        Number(field.exec(info)[1])
+      )
       return (sys + user) * 1e6
     },
     stop: async () => {

@@ -47,6 +47,8 @@ function label ({ callFrame: { functionName, url, lineNumber } }) {
 
 const percent = (time) => `${(time / total * 100).toFixed(1).padStart(5)} %`
 console.log('    own   with callees')
-for (const [where, { own, inclusive }] of [...times].sort((a, b) => b[1].inclusive - a[1].inclusive).slice(0, 120)) {
+for (const [where, { own, inclusive }] of [...times]
+  .sort((a, b) => b[1].inclusive - a[1].inclusive)
+  .slice(0, 120)) {
   console.log(percent(own), percent(inclusive), where)
 }

@@ -36,10 +36,17 @@ export function spread (numbers) {
 function summarise (samples) {
   return Object.entries(groupBy(samples, 'load')).map(([load, ofLoad]) => ({
     title: titles[load],
-    rows: Object.entries(groupBy(ofLoad, 'name')).map(([name, own]) => ({
-      name,
-      ...Object.fromEntries(['rate', 'ofByCpu', 'cpu', 'redis'].map((field) => [field, spread(own.map((sample) => sample[field]))]))
-    })).sort((a, b) => a.cpu.min - b.cpu.min)
+    rows: Object.entries(groupBy(ofLoad, 'name'))
+      .map(([name, own]) => ({
+        name,
+        ...Object.fromEntries(
+          ['rate', 'ofByCpu', 'cpu', 'redis'].map((field) => [
+            field,
+            spread(own.map((sample) => sample[field]))
+          ])
+        )
+      }))
+      .sort((a, b) => a.cpu.min - b.cpu.min)
   }))
 }
 
@@ -49,7 +56,8 @@ function groupBy (items, field) {
   return groups
 }
 
-const range = ({ median, min, max }, digits) => `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`
+const range = ({ median, min, max }, digits) =>
+  `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`
 const thousands = (number) => Math.round(number).toLocaleString('en')
 
 function table ({ title, rows }) {
@@ -59,18 +67,32 @@ function table ({ title, rows }) {
     `${thousands(rate.median)} (${thousands(rate.min)}–${thousands(rate.max)})`
   ].join(' | ')} |`)
   const columns = ['', 'of bare, at best', 'of bare', 'CPU µs', 'Redis CPU µs', 'requests/s']
-  return [`## ${title}`, '', `| ${columns.join(' | ')} |`, '|---|--:|--:|--:|--:|--:|', ...lines].join('\n')
+  return [
+    `## ${title}`,
+    '',
+    `| ${columns.join(' | ')} |`,
+    '|---|--:|--:|--:|--:|--:|',
+    ...lines
+  ].join('\n')
 }
 
 /** How much more of ours than of another one core can serve, pass by pass. */
 function compare (samples) {
   const lines = comparisons.flatMap(([load, ours, other]) => {
-    const [a, b] = [ours, other].map((name) => samples.filter((sample) => sample.load === load && sample.name === name))
+    const [a, b] = [ours, other].map((name) =>
+      samples.filter((sample) => sample.load === load && sample.name === name)
+    )
     if (a.length === 0 || b.length === 0) return []
     const best = spread(b.map(({ cpu }) => cpu)).min / spread(a.map(({ cpu }) => cpu)).min
     return `| ${titles[load]} | ${ours} | ${other} | ${range(spread(a.map(({ cpu }, pass) => b[pass].cpu / cpu)), 2)} | ${best.toFixed(2)} |`
   })
-  return ['## Side by side', '', '| | | beside | times as many | at best |', '|---|---|---|--:|--:|', ...lines].join('\n')
+  return [
+    '## Side by side',
+    '',
+    '| | | beside | times as many | at best |',
+    '|---|---|---|--:|--:|',
+    ...lines
+  ].join('\n')
 }
 
 /** Writes the tables and the plot. */
@@ -84,7 +106,10 @@ ${time.ms / 1000} s, the contenders in turn within each pass. CPU is what one re
 is the bare route's CPU in the same pass divided by it: the ratio of what one core can serve. Other work on the machine adds to CPU and
 never takes away, so "at best" divides the least that each needed in any pass. The server has one core; the load (64 connections) and
 Redis share the other.`
-  writeFileSync(file('results.md'), [head, compare(samples), ...loads.map(table)].join('\n\n') + '\n')
+  writeFileSync(
+    file('results.md'),
+    [head, compare(samples), ...loads.map(table)].join('\n\n') + '\n'
+  )
   writeFileSync(file('results.svg'), plot(loads))
 }
 

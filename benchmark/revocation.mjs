@@ -12,7 +12,12 @@ const now = () => Number(process.hrtime.bigint()) / 1e6
 
 async function createNode (port) {
   const app = Fastify()
-  await app.register(authPlugin, { secret: 'a secret of the benchmark, 32 bytes and more', redis: new Redis({ port }), revocation: 'push', maxSessions: Infinity })
+  await app.register(authPlugin, {
+    secret: 'a secret of the benchmark, 32 bytes and more',
+    redis: new Redis({ port }),
+    revocation: 'push',
+    maxSessions: Infinity
+  })
   app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
   app.get('/me', { onRequest: app.authenticate }, async () => 'in')
   await app.ready()
@@ -22,7 +27,8 @@ async function createNode (port) {
 /** The other node: tries a token without a pause until it is refused, and tells when that was. */
 async function refuse (port) {
   const app = await createNode(port)
-  const call = async (authorization) => (await app.inject({ url: '/me', headers: { authorization } })).statusCode
+  const call = async (authorization) =>
+    (await app.inject({ url: '/me', headers: { authorization } })).statusCode
   process.on('message', async ({ authorization }) => {
     if (authorization === undefined) return process.exit()
     if (await call(authorization) !== 200) throw new Error('refused too early')

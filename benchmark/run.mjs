@@ -6,20 +6,34 @@ import { parseArgs } from 'node:util'
 import { ask, start, startRedis } from './processes.mjs'
 import { report } from './report.mjs'
 
-const { values: { quick, only, load: chosen, passes, ms } } = parseArgs({
+const {
+  values: { quick, only, load: chosen, passes, ms }
+} = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [''] },
-    load: { type: 'string', multiple: true, default: ['one', 'forged', 'refresh', 'login', 'many'] },
+    load: {
+      type: 'string',
+      multiple: true,
+      default: ['one', 'forged', 'refresh', 'login', 'many']
+    },
     passes: { type: 'string', default: '15' },
     ms: { type: 'string', default: '400' }
   }
 })
-const time = quick ? { passes: 1, warmUp: 300, ms: 300 } : { passes: Number(passes), warmUp: 2000, ms: Number(ms) }
+const time = quick
+  ? { passes: 1, warmUp: 300, ms: 300 }
+  : { passes: Number(passes), warmUp: 2000, ms: Number(ms) }
 const reference = 'bare Fastify'
 
 /** Whether a contender takes part in a load. */
-const takesPart = { login: 'login', refresh: 'refresh', one: 'authenticate', many: 'authenticate', forged: 'authenticate' }
+const takesPart = {
+  login: 'login',
+  refresh: 'refresh',
+  one: 'authenticate',
+  many: 'authenticate',
+  forged: 'authenticate'
+}
 
 const redis = await startRedis(1)
 const pairs = []
@@ -59,16 +73,22 @@ const file = new URL('results/results.json', import.meta.url)
  */
 function save () {
   if (only[0] !== '' || quick) return
-  const others = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).samples.filter(({ load }) => !chosen.includes(load)) : []
+  const others = existsSync(file)
+    ? JSON.parse(readFileSync(file, 'utf8')).samples.filter(({ load }) => !chosen.includes(load))
+    : []
   const machine = `${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}, load average ${loadavg()[0].toFixed(1)}`
   mkdirSync(new URL('results/', import.meta.url), { recursive: true })
-  writeFileSync(file, JSON.stringify({ date: new Date(), machine, time, samples: [...others, ...samples] }))
+  writeFileSync(
+    file,
+    JSON.stringify({ date: new Date(), machine, time, samples: [...others, ...samples] })
+  )
   report()
 }
 
 const samples = []
 for (const load of chosen) {
-  const field = pairs.filter(({ contender }) => contender[takesPart[load]] && !contender.not?.includes(load))
+  const field = pairs
+    .filter(({ contender }) => contender[takesPart[load]] && !contender.not?.includes(load))
     .sort((a, b) => (b.name === reference) - (a.name === reference))
   for (const { generator } of field) await ask(generator, { load, ms: time.warmUp, warmUp: true })
   for (let pass = 0; pass < time.passes; pass++) {
@@ -77,13 +97,20 @@ for (const load of chosen) {
       const sample = await measure(pair, load, time.ms)
       bare ??= sample
       samples.push({ load, name: pair.name, pass, ...sample, ofByCpu: bare.cpu / sample.cpu })
-      console.log(load.padEnd(8), pair.name.padEnd(28), `${Math.round(sample.rate)}/s`.padStart(9),
-        `${(bare.cpu / sample.cpu).toFixed(2)} of bare by CPU`, `${sample.cpu.toFixed(1)} µs, Redis ${sample.redis.toFixed(1)} µs`,
-        `busy ${sample.busy.toFixed(2)}`)
+      console.log(
+        load.padEnd(8),
+        pair.name.padEnd(28),
+        `${Math.round(sample.rate)}/s`.padStart(9),
+        `${(bare.cpu / sample.cpu).toFixed(2)} of bare by CPU`,
+        `${sample.cpu.toFixed(1)} µs, Redis ${sample.redis.toFixed(1)} µs`,
+        `busy ${sample.busy.toFixed(2)}`
+      )
     }
   }
   save()
 }
 
-for (const { server, generator } of pairs) [server, generator].forEach((child) => child.disconnect())
+for (const { server, generator } of pairs) {
+  [server, generator].forEach((child) => child.disconnect())
+}
 await redis.stop()

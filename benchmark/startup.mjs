@@ -11,14 +11,20 @@ if (kind === undefined) {
   for (let pass = 0; pass < 15; pass++) {
     for (const kind of ['bare', 'ours']) {
       const args = ['--expose-gc', fileURLToPath(import.meta.url), kind, redis.port]
-      runs[kind].push(JSON.parse(execFileSync(process.execPath, args.map(String), { encoding: 'utf8' })))
+      runs[kind].push(
+        JSON.parse(execFileSync(process.execPath, args.map(String), { encoding: 'utf8' }))
+      )
     }
   }
   await redis.stop()
   for (const field of ['importMs', 'readyMs', 'readyCpuMs', 'heapMB', 'rssMB']) {
     const [bare, ours] = ['bare', 'ours'].map((kind) => spread(runs[kind].map((run) => run[field])))
-    const text = ({ median, min, max }) => `${median.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)})`
-    console.log(field.padEnd(10), `bare ${text(bare)}, ours ${text(ours)}, more by ${(ours.median - bare.median).toFixed(1)}, at best by ${(ours.min - bare.min).toFixed(1)}`)
+    const text = ({ median, min, max }) =>
+      `${median.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)})`
+    console.log(
+      field.padEnd(10),
+      `bare ${text(bare)}, ours ${text(ours)}, more by ${(ours.median - bare.median).toFixed(1)}, at best by ${(ours.min - bare.min).toFixed(1)}`
+    )
   }
 } else {
   process.stdout.write(JSON.stringify(await measure(kind === 'ours', Number(port))))
@@ -47,5 +53,11 @@ async function measure (ours, port) {
   const { user, system } = process.cpuUsage(cpu)
   globalThis.gc()
   const { heapUsed, rss } = process.memoryUsage()
-  return { importMs: imported - start, readyMs: ready - imported, readyCpuMs: (user + system) / 1000, heapMB: heapUsed / 2 ** 20, rssMB: rss / 2 ** 20 }
+  return {
+    importMs: imported - start,
+    readyMs: ready - imported,
+    readyCpuMs: (user + system) / 1000,
+    heapMB: heapUsed / 2 ** 20,
+    rssMB: rss / 2 ** 20
+  }
 }

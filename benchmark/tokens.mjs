@@ -8,9 +8,27 @@ import { spread } from './report.mjs'
 
 const key = Buffer.from('a secret of the benchmark, 32 bytes and more')
 const [typ, kid] = ['rt+jwt', 'abcdefgh']
-const payload = { key: 'x'.repeat(22), tag: 'y'.repeat(22), gen: 17, via: 'cookie', exp: 1_800_000_000 }
-const sign = fastJwt.createSigner({ key, algorithm: 'HS256', kid, header: { typ }, noTimestamp: true })
-const verify = fastJwt.createVerifier({ key, algorithms: ['HS256'], checkTyp: typ, ignoreExpiration: true, requiredClaims: Object.keys(payload) })
+const payload = {
+  key: 'x'.repeat(22),
+  tag: 'y'.repeat(22),
+  gen: 17,
+  via: 'cookie',
+  exp: 1_800_000_000
+}
+const sign = fastJwt.createSigner({
+  key,
+  algorithm: 'HS256',
+  kid,
+  header: { typ },
+  noTimestamp: true
+})
+const verify = fastJwt.createVerifier({
+  key,
+  algorithms: ['HS256'],
+  checkTyp: typ,
+  ignoreExpiration: true,
+  requiredClaims: Object.keys(payload)
+})
 const direct = createHs256(key, typ, kid)
 const [token, own] = [sign(payload), direct.sign(payload)]
 const forged = own.slice(0, -4) + 'xxxx'

@@ -11,7 +11,8 @@ await app.register(authPlugin, {
   secret: AUTH_SECRET,
   store: new MemoryStore(),
   accessToken: { lifetime: '5m' }, // no role is older than that
-  claims: async ({ sub }) => roles.has(sub) ? { role: roles.get(sub) } : null // null: no such user any more
+  // null: no such user any more
+  claims: async ({ sub }) => roles.has(sub) ? { role: roles.get(sub) } : null
 })
 
 app.post('/login', async (request, reply) => {
@@ -28,10 +29,14 @@ async function admins ({ user }, reply) {
   if (user.role !== 'admin') return await reply.code(403).send()
 }
 
-app.put('/roles/:name', { onRequest: [app.authenticate, admins] }, async ({ params, body }, reply) => {
-  roles.set(params.name, body.role)
-  return await reply.code(204).send()
-})
+app.put(
+  '/roles/:name',
+  { onRequest: [app.authenticate, admins] },
+  async ({ params, body }, reply) => {
+    roles.set(params.name, body.role)
+    return await reply.code(204).send()
+  }
+)
 
 app.delete('/roles/:name', { onRequest: [app.authenticate, admins] }, async ({ params }, reply) => {
   roles.delete(params.name)

@@ -4,13 +4,18 @@ import { createAccessTokens } from '../lib/tokens/access-token'
 import type { Signer } from '../lib/tokens/signers'
 import { build, hour, minute, peek, secret } from './support/app'
 
-const challenge = (description: string) => `Bearer error="invalid_token", error_description="${description}"`
+const challenge = (description: string) =>
+  `Bearer error="invalid_token", error_description="${description}"`
 
 t.test('a good access token lets the request in', async (t) => {
   const { login, me } = await build(t)
   const { body, authorization } = await login({ sub: 'ada', role: 'admin', list: [{ a: 1 }] })
   const claims = peek(body.access_token)
-  for (const header of [authorization, `bearer ${body.access_token}`, `BEARER   ${body.access_token} `]) {
+  for (const header of [
+    authorization,
+    `bearer ${body.access_token}`,
+    `BEARER   ${body.access_token} `
+  ]) {
     t.strictSame((await me({ authorization: header })).json(), { user: claims, sid: claims.sid })
   }
 })
@@ -26,11 +31,24 @@ t.test('each fault has its code and its challenge', async (t) => {
     const input = `${encode(head)}.${Buffer.from(JSON.stringify(payload)).toString('base64url')}`
     return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
   }
-  t.equal((await me({ authorization: `Bearer ${sign(header, claims)}` })).statusCode, 200, 'a token of ours made elsewhere is as good')
+  t.equal(
+    (await me({ authorization: `Bearer ${sign(header, claims)}` })).statusCode,
+    200,
+    'a token of ours made elsewhere is as good'
+  )
   const missing = ['', 'Basic YTpi', 'Token x', 'Bearerx', `DPoP ${body.access_token}`]
   const invalid = [
-    'Bearer', 'Bearer ', 'Bearer x', 'Bearer a b', `Bearer ${body.access_token} x`, 'Bearer ..', 'Bearer null', `Bearer ${'a'.repeat(9000)}`,
-    `Bearer ${head}.${payload}`, `Bearer ${head}.${payload}.`, `Bearer ${head}.${encode({ ...claims, sub: 'bob' })}.${signature}`,
+    'Bearer',
+    'Bearer ',
+    'Bearer x',
+    'Bearer a b',
+    `Bearer ${body.access_token} x`,
+    'Bearer ..',
+    'Bearer null',
+    `Bearer ${'a'.repeat(9000)}`,
+    `Bearer ${head}.${payload}`,
+    `Bearer ${head}.${payload}.`,
+    `Bearer ${head}.${encode({ ...claims, sub: 'bob' })}.${signature}`,
     `Bearer ${encode({ alg: 'none', typ: 'at+jwt', kid: header.kid })}.${payload}.`,
     `Bearer ${encode({ alg: 'XX', typ: 'at+jwt', kid: header.kid })}.${payload}.${signature}`,
     `Bearer ${sign({ ...header, typ: 'JWT' }, claims)}`,
@@ -39,9 +57,15 @@ t.test('each fault has its code and its challenge', async (t) => {
     `Bearer ${sign({ ...header, kid: undefined }, claims)}`,
     `Bearer ${sign({ ...header, kid: 'other' }, claims)}`,
     `Bearer ${sign({ ...header, crit: ['x'], x: 1 }, claims)}`,
-    ...['sub', 'sid', 'iat', 'exp', 'auth_time'].map((name) => `Bearer ${sign(header, { ...claims, [name]: undefined })}`),
-    ...['sub', 'sid', 'exp', 'iat', 'auth_time'].map((name) => `Bearer ${sign(header, { ...claims, [name]: [] })}`),
-    `Bearer ${sign(header, 'text')}`, `Bearer ${sign(header, null)}`, `Bearer ${sign(header, [])}`
+    ...['sub', 'sid', 'iat', 'exp', 'auth_time'].map(
+      (name) => `Bearer ${sign(header, { ...claims, [name]: undefined })}`
+    ),
+    ...['sub', 'sid', 'exp', 'iat', 'auth_time'].map(
+      (name) => `Bearer ${sign(header, { ...claims, [name]: [] })}`
+    ),
+    `Bearer ${sign(header, 'text')}`,
+    `Bearer ${sign(header, null)}`,
+    `Bearer ${sign(header, [])}`
   ]
   for (const authorization of missing) {
     const response = await me({ authorization })
@@ -51,7 +75,11 @@ t.test('each fault has its code and its challenge', async (t) => {
   t.equal((await app.inject('/me')).json().code, 'ACCESS_TOKEN_MISSING')
   for (const authorization of invalid) {
     const response = await me({ authorization })
-    t.match(response.json(), { statusCode: 401, code: 'ACCESS_TOKEN_INVALID' }, authorization.slice(0, 200))
+    t.match(
+      response.json(),
+      { statusCode: 401, code: 'ACCESS_TOKEN_INVALID' },
+      authorization.slice(0, 200)
+    )
     t.equal(response.headers['www-authenticate'], challenge('The access token is invalid'))
   }
   clock.pass(30 * minute - 1)
@@ -64,7 +92,18 @@ t.test('each fault has its code and its challenge', async (t) => {
 
 t.test('the exact reason goes to the log, never to the client', async (t) => {
   const lines: string[] = []
-  const { me } = await build(t, { server: { logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } } } })
+  const { me } = await build(t, {
+    server: {
+      logger: {
+        level: 'info',
+        stream: {
+          write: (line) => {
+            lines.push(line)
+          }
+        }
+      }
+    }
+  })
   const response = await me({ authorization: 'Bearer a b' })
   t.notMatch(response.body, /malformed/)
   t.match(lines.join(''), /"reason":"a malformed Authorization header"/)
@@ -74,15 +113,26 @@ t.test('it is a hook for onRequest and preHandler, a call, and a promise', async
   const { login, app } = await build(t, {
     extend: (app) => {
       app.get('/pre', { preHandler: [app.authenticate] }, async ({ user }) => user)
-      app.get('/call', async (request, reply) => [await request.authenticate(), request.user, await app.authenticate(request, reply)])
-      app.get('/maybe', async (request) => await request.authenticate().catch(() => [request.user, request.sid]))
+      app.get('/call', async (request, reply) => [
+        await request.authenticate(),
+        request.user,
+        await app.authenticate(request, reply)
+      ])
+      app.get(
+        '/maybe',
+        async (request) => await request.authenticate().catch(() => [request.user, request.sid])
+      )
       app.get('/open', async ({ user, sid }) => [user, sid])
     }
   })
   const { authorization, body } = await login()
   const claims = peek(body.access_token)
   t.strictSame((await app.inject({ url: '/pre', headers: { authorization } })).json(), claims)
-  t.strictSame((await app.inject({ url: '/call', headers: { authorization } })).json(), [claims, claims, null])
+  t.strictSame((await app.inject({ url: '/call', headers: { authorization } })).json(), [
+    claims,
+    claims,
+    null
+  ])
   t.equal((await app.inject('/call')).statusCode, 401)
   t.strictSame((await app.inject('/maybe')).json(), [null, null])
   t.strictSame((await app.inject('/open')).json(), [null, null])
@@ -111,15 +161,34 @@ t.test('no request can change what another one sees', async (t) => {
   for (let i = 0; i < 3; i++) {
     const { role, list } = (await app.inject({ url: '/change', headers: { authorization } })).json()
     t.strictSame({ role, list }, { role: 'user', list: [{ a: 1 }] })
-    t.equal((await app.inject({ url: '/rise', headers: { authorization: flat } })).json().role, 'user')
+    t.equal(
+      (await app.inject({ url: '/rise', headers: { authorization: flat } })).json().role,
+      'user'
+    )
   }
 })
 
 t.test('maxAge demands a recent login', async (t) => {
   const { login, refresh, clock, app } = await build(t, {
     extend: (app) => {
-      app.get('/pay', { preHandler: async (request) => { await request.authenticate({ maxAge: '5m' }) } }, async ({ sid }) => sid)
-      app.get('/wrong', { preHandler: async (request) => { await request.authenticate({ maxAge: 'soon' }) } }, async ({ sid }) => sid)
+      app.get(
+        '/pay',
+        {
+          preHandler: async (request) => {
+            await request.authenticate({ maxAge: '5m' })
+          }
+        },
+        async ({ sid }) => sid
+      )
+      app.get(
+        '/wrong',
+        {
+          preHandler: async (request) => {
+            await request.authenticate({ maxAge: 'soon' })
+          }
+        },
+        async ({ sid }) => sid
+      )
     }
   })
   let { authorization, cookie } = await login()
@@ -130,8 +199,15 @@ t.test('maxAge demands a recent login', async (t) => {
   authorization = `Bearer ${(await refresh({ cookie })).json().access_token}`
   const response = await pay()
   t.match(response.json(), { statusCode: 401, code: 'REAUTHENTICATION_REQUIRED' })
-  t.equal(response.headers['www-authenticate'], 'Bearer error="insufficient_user_authentication", error_description="A more recent login is required", max_age=300')
-  t.match((await pay('/wrong')).json(), { statusCode: 500, code: 'INVALID_OPTION', message: /request\.authenticate\.maxAge is "soon"/ })
+  t.equal(
+    response.headers['www-authenticate'],
+    'Bearer error="insufficient_user_authentication", error_description="A more recent login is required", max_age=300'
+  )
+  t.match((await pay('/wrong')).json(), {
+    statusCode: 500,
+    code: 'INVALID_OPTION',
+    message: /request\.authenticate\.maxAge is "soon"/
+  })
   clock.pass(hour)
   t.equal((await pay()).json().code, 'ACCESS_TOKEN_EXPIRED')
 })

@@ -16,9 +16,12 @@ const users = Array.from({ length: 100 }, (_, i) => `user-${i}`)
 const sidOf = (user: string) => `session of ${user}`
 
 async function login (store: Store, users: string[]): Promise<void> {
-  await Promise.all(users.map(async (user) => await store.create(user, creation({ sid: sidOf(user) }), within)))
+  await Promise.all(
+    users.map(async (user) => await store.create(user, creation({ sid: sidOf(user) }), within))
+  )
 }
-const refresh = async (store: Store, user: string, generation = 1, more = {}) => await store.rotate(user, rotation(sidOf(user), generation, more), within)
+const refresh = async (store: Store, user: string, generation = 1, more = {}) =>
+  await store.rotate(user, rotation(sidOf(user), generation, more), within)
 
 t.test('on one server', async (t) => {
   const server = await redisFor(t)
@@ -30,10 +33,25 @@ t.test('on one server', async (t) => {
   t.test('what is refreshed in one turn of the event loop goes as one command, up to 64 of them', async (t) => {
     await login(store, users)
     const seen = await monitor(server)
-    const outcomes = await Promise.all(users.map(async (user, i) => await refresh(store, user, 1, { content: i % 2 === 0 ? `text of ${user}` : undefined })))
-    t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), ['evalsha 64', 'evalsha 36'])
+    const outcomes = await Promise.all(
+      users.map(
+        async (user, i) =>
+          await refresh(store, user, 1, { content: i % 2 === 0 ? `text of ${user}` : undefined })
+      )
+    )
+    t.strictSame(
+      (await seen.flush()).map(([name, , keys]) => `${name} ${keys}`),
+      ['evalsha 64', 'evalsha 36']
+    )
     for (const [i, user] of users.entries()) {
-      const wanted = { outcome: 'rotated', session: { sid: sidOf(user), generation: 2, content: i % 2 === 0 ? `text of ${user}` : creation().content } }
+      const wanted = {
+        outcome: 'rotated',
+        session: {
+          sid: sidOf(user),
+          generation: 2,
+          content: i % 2 === 0 ? `text of ${user}` : creation().content
+        }
+      }
       t.match(outcomes[i], wanted)
       t.match(await store.find(user, sidOf(user), within), wanted.session)
     }
@@ -46,14 +64,28 @@ t.test('on one server', async (t) => {
     await age(client, 10 * second)
     await refresh(store, 'user-1')
     await store.end('user-3', sidOf('user-3'), within)
-    const outcomes = await Promise.all([...users.slice(0, 5), 'user-0', 'user-0'].map(async (user) => (await refresh(store, user)).outcome))
-    t.strictSame(outcomes, ['rotated', 'repeated', 'reused', 'unknown', 'rotated', 'repeated', 'repeated'])
+    const outcomes = await Promise.all(
+      [...users.slice(0, 5), 'user-0', 'user-0'].map(
+        async (user) => (await refresh(store, user)).outcome
+      )
+    )
+    t.strictSame(outcomes, [
+      'rotated',
+      'repeated',
+      'reused',
+      'unknown',
+      'rotated',
+      'repeated',
+      'repeated'
+    ])
   })
 
   t.test('one that fails keeps nothing from the others, and says why', async (t) => {
     await login(store, users.slice(0, 3))
     await client.set('jwt:{user-1}', 'not a hash')
-    const [first, second, third] = await Promise.allSettled(users.slice(0, 3).map(async (user) => await refresh(store, user)))
+    const [first, second, third] = await Promise.allSettled(
+      users.slice(0, 3).map(async (user) => await refresh(store, user))
+    )
     t.match(first, { value: { outcome: 'rotated' } })
     t.match(second, { reason: /WRONGTYPE/ })
     t.match(third, { value: { outcome: 'rotated' } })
@@ -64,15 +96,27 @@ t.test('on one server', async (t) => {
     for (const user of users.slice(0, 4)) await refresh(store, user)
     await age(client, 5 * second)
     const seen = await monitor(server)
-    const outcomes = await Promise.all(users.slice(0, 4).map(async (user, i) => (await refresh(store, user, 1, { gracePeriod: i < 2 ? 10 * second : second })).outcome))
+    const outcomes = await Promise.all(
+      users
+        .slice(0, 4)
+        .map(
+          async (user, i) =>
+            (await refresh(store, user, 1, { gracePeriod: i < 2 ? 10 * second : second })).outcome
+        )
+    )
     t.strictSame(outcomes, ['repeated', 'repeated', 'reused', 'reused'])
-    t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), ['evalsha 2', 'evalsha 2'])
+    t.strictSame(
+      (await seen.flush()).map(([name, , keys]) => `${name} ${keys}`),
+      ['evalsha 2', 'evalsha 2']
+    )
   })
 
   t.test('scripts that the server has forgotten go unnoticed', async (t) => {
     await login(store, users)
     await client.script('FLUSH')
-    const outcomes = await Promise.all(users.map(async (user) => (await refresh(store, user)).outcome))
+    const outcomes = await Promise.all(
+      users.map(async (user) => (await refresh(store, user)).outcome)
+    )
     t.strictSame(outcomes, users.map(() => 'rotated'))
   })
 
@@ -81,36 +125,80 @@ t.test('on one server', async (t) => {
     const replica = new RedisStore(client)
     await replica.open(within)
     await client.config('SET', 'maxmemory', '1')
-    const outcomes = await Promise.allSettled(users.slice(0, 3).map(async (user) => await refresh(replica, user)))
+    const outcomes = await Promise.allSettled(
+      users.slice(0, 3).map(async (user) => await refresh(replica, user))
+    )
     await client.config('SET', 'maxmemory', '0')
     for (const outcome of outcomes) t.match(outcome, { reason: /OOM/ })
     t.match(await refresh(store, 'user-0'), { outcome: 'rotated' }, 'and nothing was done')
   })
 
   t.test('what the server refuses for one of them is refused to that one alone', async (t) => {
-    await client.acl('SETUSER', 'limited', 'on', 'nopass', '+@all', '&*', '~jwt:{}', '~jwt:{user-0}*', '~jwt:{user-2}*')
+    await client.acl(
+      'SETUSER',
+      'limited',
+      'on',
+      'nopass',
+      '+@all',
+      '&*',
+      '~jwt:{}',
+      '~jwt:{user-0}*',
+      '~jwt:{user-2}*'
+    )
     const limited = new RedisStore(server.client({ username: 'limited', password: 'any' }))
     await limited.open(within)
     await login(store, users.slice(0, 3))
-    const outcomes = await Promise.allSettled(users.slice(0, 3).map(async (user) => await refresh(limited, user)))
-    t.match(outcomes, [{ value: { outcome: 'rotated' } }, { reason: /NOPERM/ }, { value: { outcome: 'rotated' } }])
+    const outcomes = await Promise.allSettled(
+      users.slice(0, 3).map(async (user) => await refresh(limited, user))
+    )
+    t.match(outcomes, [
+      { value: { outcome: 'rotated' } },
+      { reason: /NOPERM/ },
+      { value: { outcome: 'rotated' } }
+    ])
   })
 
   t.test('what reaches the server too late takes no effect on any', async (t) => {
     await login(store, users.slice(0, 3))
     await server.pause()
-    const late = users.slice(0, 3).map(async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50))
+    const late = users
+      .slice(0, 3)
+      .map(async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50))
     const bounded = boundStore(store, 60, createEmit('/auth'))
-    await t.rejects(bounded.within(async () => await Promise.race(late)), { code: 'STORE_UNAVAILABLE', reason: 'no answer within 60 ms' })
+    await t.rejects(
+      bounded.within(async () => await Promise.race(late)),
+      { code: 'STORE_UNAVAILABLE', reason: 'no answer within 60 ms' }
+    )
     await server.resume()
-    for (const each of await Promise.allSettled(late)) t.match(each, { reason: { message: 'the command reached the store too late' } })
-    for (const user of users.slice(0, 3)) t.match(await store.find(user, sidOf(user), within), { generation: 1 })
+    for (const each of await Promise.allSettled(late)) {
+      t.match(each, { reason: { message: 'the command reached the store too late' } })
+    }
+    for (const user of users.slice(0, 3)) {
+      t.match(await store.find(user, sidOf(user), within), { generation: 1 })
+    }
   })
 
   t.test('other commands of one turn leave in one write', async (t) => {
     await login(store, users)
-    t.equal(await writes(client, async () => await Promise.all(users.slice(0, 60).map(async (user) => await store.find(user, sidOf(user), within)))), 1)
-    t.equal(await writes(client, async () => await Promise.all(users.map(async (user) => await store.find(user, sidOf(user), within)))), 2, 'up to 64 of them')
+    t.equal(
+      await writes(
+        client,
+        async () =>
+          await Promise.all(
+            users.slice(0, 60).map(async (user) => await store.find(user, sidOf(user), within))
+          )
+      ),
+      1
+    )
+    t.equal(
+      await writes(
+        client,
+        async () =>
+          await Promise.all(users.map(async (user) => await store.find(user, sidOf(user), within)))
+      ),
+      2,
+      'up to 64 of them'
+    )
   })
 
   t.test('nothing is queued where the connection goes before the turn is over', async (t) => {
@@ -118,11 +206,15 @@ t.test('on one server', async (t) => {
     const store = new RedisStore(own)
     await store.open(within)
     await login(store, ['ada', 'eve'])
-    const late = ['ada', 'eve'].map(async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50))
+    const late = ['ada', 'eve'].map(
+      async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50)
+    )
     own.disconnect()
     for (const each of await Promise.allSettled(late)) t.match(each, { reason: /closed|not ready/ })
     await own.connect()
-    for (const user of ['ada', 'eve']) t.match(await store.find(user, sidOf(user), within), { generation: 1 })
+    for (const user of ['ada', 'eve']) {
+      t.match(await store.find(user, sidOf(user), within), { generation: 1 })
+    }
     const seen = await monitor(server)
     const soon = refresh(store, 'ada')
     own.status = 'reconnecting'
@@ -143,28 +235,47 @@ t.test('what was down at the start is met once it is up', async (t) => {
   await server.start()
   await login(store, users.slice(0, 10))
   const seen = await monitor(server)
-  t.strictSame((await Promise.all(users.slice(0, 10).map(async (user) => await refresh(store, user)))).map(({ outcome }) => outcome), Array(10).fill('rotated'))
-  t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), ['evalsha 10', 'eval 10'], 'and its scripts are learned')
+  t.strictSame(
+    (await Promise.all(users.slice(0, 10).map(async (user) => await refresh(store, user)))).map(
+      ({ outcome }) => outcome
+    ),
+    Array(10).fill('rotated')
+  )
+  t.strictSame(
+    (await seen.flush()).map(([name, , keys]) => `${name} ${keys}`),
+    ['evalsha 10', 'eval 10'],
+    'and its scripts are learned'
+  )
 })
 
 t.test('a part of a cluster gets one command each, also where it does not say what it is', async (t) => {
   const server = await redisFor(t, { args: ['--cluster-enabled', 'yes'] })
   const client = server.client()
   await client.cluster('ADDSLOTSRANGE', 0, 16383)
-  await until('the cluster to be up', async () => /cluster_state:ok/.test(String(await client.cluster('INFO'))))
+  await until('the cluster to be up', async () =>
+    /cluster_state:ok/.test(String(await client.cluster('INFO')))
+  )
   const honest = new RedisStore(client)
-  const disguised = Object.assign(Object.create(client), { info: async () => 'redis_mode:standalone' })
+  const disguised = Object.assign(Object.create(client), {
+    info: async () => 'redis_mode:standalone'
+  })
   const deceived = new RedisStore(disguised)
   for (const store of [honest, deceived]) {
     await store.open(within)
     await login(store, users.slice(0, 10))
     for (const generation of [1, 2]) {
-      const outcomes = await Promise.all(users.slice(0, 10).map(async (user) => (await refresh(store, user, generation)).outcome))
+      const outcomes = await Promise.all(
+        users.slice(0, 10).map(async (user) => (await refresh(store, user, generation)).outcome)
+      )
       t.strictSame(outcomes, Array(10).fill('rotated'))
     }
     await client.flushall()
   }
   await client.config('RESETSTAT')
   await Promise.all(users.slice(0, 3).map(async (user) => await refresh(deceived, user)))
-  t.match(await client.info('commandstats'), /cmdstat_evalsha:calls=3,.*rejected_calls=0/, 'it has learned')
+  t.match(
+    await client.info('commandstats'),
+    /cmdstat_evalsha:calls=3,.*rejected_calls=0/,
+    'it has learned'
+  )
 })

@@ -48,7 +48,7 @@ class Client {
     method: string,
     path: string,
     body?: object
-  ): Promise<{ status: number; body: unknown }> {
+  ): Promise<{ status: number, body: unknown }> {
     const headers = {
       authorization: `Bearer ${this.token}`,
       'user-agent': this.name,

@@ -19,8 +19,13 @@ function linksOf (page: string): Array<{ path: string, anchor: string | undefine
 /** Returns the anchors of a page, as GitHub makes them of its headings. */
 function anchorsOf (page: string): string[] {
   const headings = [...textOf(page).replace(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)]
-  return headings.map(([, heading = '']) => heading.toLowerCase()
-    .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-'))
+  return headings.map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-')
+  )
 }
 
 t.test('every link of a page leads to a file, and to a heading of it', async (t) => {
@@ -29,16 +34,22 @@ t.test('every link of a page leads to a file, and to a heading of it', async (t)
     for (const { path, anchor } of linksOf(page)) {
       count++
       if (!existsSync(join(root, path))) t.fail(`${page} → ${path}`)
-      else if (anchor !== undefined && !anchorsOf(path).includes(anchor)) t.fail(`${page} → ${path}#${anchor}`)
+      else if (anchor !== undefined && !anchorsOf(path).includes(anchor)) {
+        t.fail(`${page} → ${path}#${anchor}`)
+      }
     }
   }
   t.ok(count > 150, `${count} links`)
 })
 
 t.test('every page is found from the README in two steps', async (t) => {
-  const read = (page: string): string => statSync(join(root, page)).isDirectory() ? join(page, 'README.md') : page
-  const step = (from: string[]): string[] => from.flatMap((page) => linksOf(page))
-    .map(({ path }) => read(path)).filter((path) => path.endsWith('.md') && existsSync(join(root, path)))
+  const read = (page: string): string =>
+    statSync(join(root, page)).isDirectory() ? join(page, 'README.md') : page
+  const step = (from: string[]): string[] =>
+    from
+      .flatMap((page) => linksOf(page))
+      .map(({ path }) => read(path))
+      .filter((path) => path.endsWith('.md') && existsSync(join(root, path)))
   const one = step(['README.md'])
   const found = new Set([...one, ...step(one)])
   t.strictSame(pages.filter((page) => !found.has(page) && page !== 'README.md'), [])

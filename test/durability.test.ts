@@ -12,7 +12,10 @@ const durability = { replicas: 1, timeout: 0.2 }
 t.test('an ending is answered once a replica has it', async (t) => {
   const { master, replica } = await replicatedFor(t)
   const seen = observe(t)
-  const { app, login, logout, refresh } = await build(t, { redis: master.client(), durability: { replicas: 1, timeout: '5s' } })
+  const { app, login, logout, refresh } = await build(t, {
+    redis: master.client(),
+    durability: { replicas: 1, timeout: '5s' }
+  })
   const copy = replica.client()
   const held = async () => (await copy.keys('*')).length
 
@@ -40,7 +43,10 @@ t.test('an ending that no replica has is one all the same, and says so', async (
   const { master, replica } = await replicatedFor(t)
   const seen = observe(t)
   const { app, login, logout, refresh } = await build(t, { redis: master.client(), durability })
-  const unconfirmed = () => seen().filter(([name]) => name === 'unconfirmed').map(([, event]) => event)
+  const unconfirmed = () =>
+    seen()
+      .filter(([name]) => name === 'unconfirmed')
+      .map(([, event]) => event)
   await cutOff(replica)
 
   const gone = await login({ sub: 'ada' })
@@ -52,12 +58,19 @@ t.test('an ending that no replica has is one all the same, and says so', async (
 
   await login({ sub: 'ada' })
   const [session] = await app.sessions.list('ada')
-  await t.rejects(app.sessions.revoke('ada', String(session?.sid)), { code: 'ENDING_UNCONFIRMED', statusCode: 503 })
+  await t.rejects(app.sessions.revoke('ada', String(session?.sid)), {
+    code: 'ENDING_UNCONFIRMED',
+    statusCode: 503
+  })
   t.strictSame(await app.sessions.list('ada'), [])
 
   await replica.client().replicaof('127.0.0.1', master.port)
   await join(replica)
-  t.equal(await app.sessions.revoke('ada', String(session?.sid)), false, 'asked again, it is confirmed')
+  t.equal(
+    await app.sessions.revoke('ada', String(session?.sid)),
+    false,
+    'asked again, it is confirmed'
+  )
   t.equal(unconfirmed().length, 2)
 })
 
@@ -72,12 +85,18 @@ t.test('an ending without a session waits too: it may be the repeat of one that 
 
 t.test('replicas that are away hold up nobody but those who wait for them', async (t) => {
   const { master, replica } = await replicatedFor(t)
-  const { app, login, refresh } = await build(t, { redis: master.client(), durability: { replicas: 1, timeout: 2 } })
+  const { app, login, refresh } = await build(t, {
+    redis: master.client(),
+    durability: { replicas: 1, timeout: 2 }
+  })
   const client = await login()
   await cutOff(replica)
   const endings = Array.from({ length: 150 }, async (_, i) =>
     await app.sessions.revoke(`user-${i}`, 'x').catch((error: { code: string }) => error.code))
-  const first = await Promise.race([refresh(client).then(({ statusCode }) => statusCode), ...endings])
+  const first = await Promise.race([
+    refresh(client).then(({ statusCode }) => statusCode),
+    ...endings
+  ])
   t.equal(first, 200, 'a refresh waits for none of them')
   t.strictSame(new Set(await Promise.all(endings)), new Set(['ENDING_UNCONFIRMED']))
 })
@@ -85,7 +104,8 @@ t.test('replicas that are away hold up nobody but those who wait for them', asyn
 t.test('a connection that fails confirms nothing', async (t) => {
   const { master } = await replicatedFor(t)
   const redis = master.client()
-  redis.duplicate = () => master.track(new Redis({ path: '/nowhere', retryStrategy: null, maxRetriesPerRequest: 0 }))
+  redis.duplicate = () =>
+    master.track(new Redis({ path: '/nowhere', retryStrategy: null, maxRetriesPerRequest: 0 }))
   const { login, logout } = await build(t, { redis, durability })
   t.equal((await logout(await login())).statusCode, 202)
 })
@@ -99,17 +119,40 @@ t.test('a server that refuses the write confirms nothing', async (t) => {
 
 t.test('on a cluster the replicas of the user\'s own master are asked', async (t) => {
   const cluster = await clusterFor(t, { replicas: true })
-  const { login, logout } = await build(t, { redis: cluster.client(), durability: { replicas: 1, timeout: '5s' } })
-  for (const sub of ['ada', 'bob', 'cyd', 'dan']) t.equal((await logout(await login({ sub }))).statusCode, 204)
+  const { login, logout } = await build(t, {
+    redis: cluster.client(),
+    durability: { replicas: 1, timeout: '5s' }
+  })
+  for (const sub of ['ada', 'bob', 'cyd', 'dan']) {
+    t.equal((await logout(await login({ sub }))).statusCode, 204)
+  }
   for (const node of cluster.nodes.slice(3)) t.strictSame(await cluster.admin(node).keys('*'), [])
 })
 
 t.test('the option names what is wrong with it', async (t) => {
   const { master } = await replicatedFor(t)
   const redis = master.client()
-  const store = { now () {}, create () {}, find () {}, list () {}, rotate () {}, update () {}, end () {}, endAll () {} } as unknown as Store
-  await t.rejects(build(t, { redis, durability: { replicas: 0 } }), { message: /durability\.replicas is 0; allowed: an integer of 1 or more/ })
-  await t.rejects(build(t, { redis, durability: {} as never }), { message: /durability\.replicas is undefined/ })
-  await t.rejects(build(t, { redis, durability: { replicas: 1, timeout: 0 } }), { message: /durability\.timeout is 0/ })
-  await t.rejects(build(t, { store, durability }), { code: 'INVALID_OPTION', message: /durability is given; allowed: nothing with a store that has no replicas/ })
+  const store = {
+    now () {},
+    create () {},
+    find () {},
+    list () {},
+    rotate () {},
+    update () {},
+    end () {},
+    endAll () {}
+  } as unknown as Store
+  await t.rejects(build(t, { redis, durability: { replicas: 0 } }), {
+    message: /durability\.replicas is 0; allowed: an integer of 1 or more/
+  })
+  await t.rejects(build(t, { redis, durability: {} as never }), {
+    message: /durability\.replicas is undefined/
+  })
+  await t.rejects(build(t, { redis, durability: { replicas: 1, timeout: 0 } }), {
+    message: /durability\.timeout is 0/
+  })
+  await t.rejects(build(t, { store, durability }), {
+    code: 'INVALID_OPTION',
+    message: /durability is given; allowed: nothing with a store that has no replicas/
+  })
 })

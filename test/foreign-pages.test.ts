@@ -20,16 +20,36 @@ const attack = (target: string) => `(async () => {
 })()`
 
 const attacks = [
-  { from: 'another port', victim: 'localhost', attacker: 'localhost', site: 'same-site', statuses: [403, 403, 403, 403] },
-  { from: 'a sibling subdomain', victim: 'app.site.localhost', attacker: 'evil.site.localhost', site: 'same-site', statuses: [403, 403, 403, 403] },
+  {
+    from: 'another port',
+    victim: 'localhost',
+    attacker: 'localhost',
+    site: 'same-site',
+    statuses: [403, 403, 403, 403]
+  },
+  {
+    from: 'a sibling subdomain',
+    victim: 'app.site.localhost',
+    attacker: 'evil.site.localhost',
+    site: 'same-site',
+    statuses: [403, 403, 403, 403]
+  },
   // SameSite=Strict keeps the cookie at home, so there is nothing to rotate; a logout is refused
   // all the same.
-  { from: 'a foreign origin', victim: 'localhost', attacker: '127.0.0.1', site: 'cross-site', statuses: [401, 403, 401, 403] }
+  {
+    from: 'a foreign origin',
+    victim: 'localhost',
+    attacker: '127.0.0.1',
+    site: 'cross-site',
+    statuses: [401, 403, 401, 403]
+  }
 ]
 
 for (const { from, victim, attacker, site, statuses } of attacks) {
   t.test(`a page of ${from} can neither refresh nor log out`, async (t) => {
-    const { port, calls, app } = await serve(t, { refreshToken: { cookie: { secure: victim === 'localhost' } } })
+    const { port, calls, app } = await serve(t, {
+      refreshToken: { cookie: { secure: victim === 'localhost' } }
+    })
     const evil = await serve(t)
     const context = await newProfile(t)
     const url = `http://${victim}:${port}`
@@ -42,8 +62,16 @@ for (const { from, victim, attacker, site, statuses } of attacks) {
     t.strictSame(calls.map(({ status }) => status), statuses)
     t.strictSame([...new Set(calls.map(({ site }) => site))], [site])
 
-    t.match(await app.sessions.list('ada'), [{ generation: 1 }], 'nothing was rotated, nothing ended')
+    t.match(
+      await app.sessions.list('ada'),
+      [{ generation: 1 }],
+      'nothing was rotated, nothing ended'
+    )
     await tab.reload()
-    t.equal(await tab.evaluate("fetch('/auth/refresh', { method: 'POST' }).then(({ status }) => status)"), 200, 'the cookie is still there')
+    t.equal(
+      await tab.evaluate("fetch('/auth/refresh', { method: 'POST' }).then(({ status }) => status)"),
+      200,
+      'the cookie is still there'
+    )
   })
 }

@@ -17,8 +17,14 @@ const jose = import('jose')
 const older = 'an older secret of more than 32 bytes'
 const newer = Buffer.from('a newer secret of more than 32 bytes')
 
-const pem = { public: { type: 'spki', format: 'pem' }, private: { type: 'pkcs8', format: 'pem' } } as const
-const pairOf = ({ publicKey, privateKey }: { publicKey: KeyObject, privateKey: KeyObject }) => ({ public: publicKey, private: privateKey })
+const pem = {
+  public: { type: 'spki', format: 'pem' },
+  private: { type: 'pkcs8', format: 'pem' }
+} as const
+const pairOf = ({ publicKey, privateKey }: { publicKey: KeyObject, privateKey: KeyObject }) => ({
+  public: publicKey,
+  private: privateKey
+})
 const ed25519 = pairOf(generateKeyPairSync('ed25519'))
 const p256 = pairOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }))
 const rsa = pairOf(generateKeyPairSync('rsa', { modulusLength: 2048 }))
@@ -29,18 +35,29 @@ const header = (token: string) => peek(token, 0)
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
 
 /** Makes a token by hand, so that nothing of what it says is checked by anyone. */
-function make (head: object, payload: object, toSignature: (input: string) => Buffer | string): string {
+function make (
+  head: object,
+  payload: object,
+  toSignature: (input: string) => Buffer | string
+): string {
   const input = `${encode(head)}.${encode(payload)}`
   return `${input}.${Buffer.from(toSignature(input)).toString('base64url')}`
 }
 
-const hmac = (key: string | Buffer, hash = 'sha256') => (input: string) => createHmac(hash, key).update(input).digest()
+const hmac =
+  (key: string | Buffer, hash = 'sha256') =>
+    (input: string) =>
+      createHmac(hash, key).update(input).digest()
 
 /** Two apps on one store, as two nodes with different rings. */
 async function nodes (t: Tap, one: Secret | Secret[], other: Secret | Secret[]) {
   const clock = new TestClock()
   const store = new MemoryStore(clock)
-  return [await build(t, { secret: one, store }), await build(t, { secret: other, store }), clock] as const
+  return [
+    await build(t, { secret: one, store }),
+    await build(t, { secret: other, store }),
+    clock
+  ] as const
 }
 
 t.test('the key ring', async (t) => {
@@ -100,7 +117,9 @@ t.test('the key ring', async (t) => {
       const [left, right] = await nodes(t, [one, other], [other, one])
       const login = await left.login()
       const first = toClient(await right.refresh(login))
-      const repeats = await Promise.all([left, right, left, right].map(async (node) => toClient(await node.refresh(login))))
+      const repeats = await Promise.all(
+        [left, right, left, right].map(async (node) => toClient(await node.refresh(login)))
+      )
       for (const repeat of repeats) t.equal(repeat.refreshToken, first.refreshToken)
     }
   })
@@ -128,7 +147,10 @@ t.test('the key ring', async (t) => {
     const repeat = toClient(await before.refresh(login))
     // The tag is sealed by the key that signs.
     t.same({ ...peek(repeat.refreshToken), tag: '' }, { ...peek(first.refreshToken), tag: '' })
-    t.equal(toClient(await after.refresh(repeat)).refreshToken, toClient(await after.refresh(first)).refreshToken)
+    t.equal(
+      toClient(await after.refresh(repeat)).refreshToken,
+      toClient(await after.refresh(first)).refreshToken
+    )
   })
 
   t.test('a key that is only public verifies access tokens and no refresh token', async (t) => {
@@ -158,7 +180,11 @@ t.test('the key ring', async (t) => {
     t.equal((await me(client)).statusCode, 200)
     t.equal((await me(await login())).statusCode, 200)
     const { jwtVerify } = await jose
-    await t.resolves(jwtVerify((await login()).body.access_token, newer, { currentDate: new Date(new TestClock().ms) }))
+    await t.resolves(
+      jwtVerify((await login()).body.access_token, newer, {
+        currentDate: new Date(new TestClock().ms)
+      })
+    )
   })
 })
 
@@ -183,7 +209,11 @@ t.test('a rolling deploy', async (t) => {
     }
     await one.deploy([String(newer)])
     await roam(t, user, [one, two])
-    t.equal(await call(one, 'POST', '/auth/refresh', early), 401, 'only who has not refreshed since')
+    t.equal(
+      await call(one, 'POST', '/auth/refresh', early),
+      401,
+      'only who has not refreshed since'
+    )
     t.equal(await call(two, 'POST', '/auth/refresh', early), 200)
     t.equal(await call(one, 'POST', '/auth/refresh', early), 200)
   })
@@ -224,10 +254,23 @@ t.test('key pairs', async (t) => {
       ['two KeyObjects', pair],
       ['a private KeyObject alone', { private: pair.private }],
       ['PEM strings', { private: toPem(pair.private), public: toPem(pair.public) }],
-      ['PEM in Buffers', { private: Buffer.from(toPem(pair.private)), public: Buffer.from(toPem(pair.public)) }]
+      [
+        'PEM in Buffers',
+        { private: Buffer.from(toPem(pair.private)), public: Buffer.from(toPem(pair.public)) }
+      ]
     ]
-    if (alg === 'ES256') forms.push(['PEM of SEC 1', { private: String(pair.private.export({ type: 'sec1', format: 'pem' })) }])
-    if (alg === 'RS256') forms.push(['PEM of PKCS #1', { private: String(pair.private.export({ type: 'pkcs1', format: 'pem' })) }])
+    if (alg === 'ES256') {
+      forms.push([
+        'PEM of SEC 1',
+        { private: String(pair.private.export({ type: 'sec1', format: 'pem' })) }
+      ])
+    }
+    if (alg === 'RS256') {
+      forms.push([
+        'PEM of PKCS #1',
+        { private: String(pair.private.export({ type: 'pkcs1', format: 'pem' })) }
+      ])
+    }
 
     t.test(`${alg} follows from the key, in whichever form it is given`, async (t) => {
       const kids = new Set()
@@ -248,15 +291,35 @@ t.test('key pairs', async (t) => {
 
     t.test(`another implementation verifies what ${alg} signs, and signs what is accepted`, async (t) => {
       const { SignJWT, jwtVerify } = await jose
-      const { login, me, clock } = await build(t, { secret: pair, accessToken: { issuer: 'https://a.example', audience: ['api', 'web'] } })
+      const { login, me, clock } = await build(t, {
+        secret: pair,
+        accessToken: { issuer: 'https://a.example', audience: ['api', 'web'] }
+      })
       const client = await login({ sub: 'ada', roles: ['admin'] })
-      const options = { algorithms: [alg], typ: 'at+jwt', issuer: 'https://a.example', currentDate: new Date(clock.ms) }
+      const options = {
+        algorithms: [alg],
+        typ: 'at+jwt',
+        issuer: 'https://a.example',
+        currentDate: new Date(clock.ms)
+      }
       for (const audience of ['api', 'web']) {
-        const { payload } = await jwtVerify(client.body.access_token, pair.public, { ...options, audience })
-        t.match(payload, { sub: 'ada', roles: ['admin'], iss: 'https://a.example', aud: ['api', 'web'], iat: clock.ms / 1000, exp: clock.ms / 1000 + 1800 })
+        const { payload } = await jwtVerify(client.body.access_token, pair.public, {
+          ...options,
+          audience
+        })
+        t.match(payload, {
+          sub: 'ada',
+          roles: ['admin'],
+          iss: 'https://a.example',
+          aud: ['api', 'web'],
+          iat: clock.ms / 1000,
+          exp: clock.ms / 1000 + 1800
+        })
       }
       const claims = peek(client.body.access_token)
-      const theirs = await new SignJWT(claims).setProtectedHeader({ ...header(client.body.access_token), alg }).sign(pair.private)
+      const theirs = await new SignJWT(claims)
+        .setProtectedHeader({ ...header(client.body.access_token), alg })
+        .sign(pair.private)
       t.same((await me({ authorization: `Bearer ${theirs}` })).json().user, claims)
     })
 
@@ -266,15 +329,31 @@ t.test('key pairs', async (t) => {
       const [claims, { kid }] = [peek(token), header(token)]
       const spki = toPem(pair.public)
       const der = pair.public.export({ type: 'spki', format: 'der' })
-      for (const known of [spki, spki.trimEnd(), spki + '\n', der, Buffer.from(JSON.stringify(pair.public.export({ format: 'jwk' })))]) {
-        for (const [alg, hash] of [['HS256', 'sha256'], ['HS384', 'sha384'], ['HS512', 'sha512']] as const) {
+      for (const known of [
+        spki,
+        spki.trimEnd(),
+        spki + '\n',
+        der,
+        Buffer.from(JSON.stringify(pair.public.export({ format: 'jwk' })))
+      ]) {
+        for (const [alg, hash] of [
+          ['HS256', 'sha256'],
+          ['HS384', 'sha384'],
+          ['HS512', 'sha512']
+        ] as const) {
           await refusal({ alg, kid, typ: 'at+jwt' }, claims, hmac(known, hash))
         }
         await refusal({ alg: header(token).alg, kid, typ: 'at+jwt' }, claims, hmac(known))
       }
       const stranger = generateKeyPairSync('ed25519')
-      for (const head of [{ alg: 'EdDSA' }, { alg: 'EdDSA', jwk: stranger.publicKey.export({ format: 'jwk' }) }, { alg: 'EdDSA', jku: 'https://evil.example/jwks.json' }]) {
-        await refusal({ ...head, kid, typ: 'at+jwt' }, claims, (input) => sign(null, Buffer.from(input), stranger.privateKey))
+      for (const head of [
+        { alg: 'EdDSA' },
+        { alg: 'EdDSA', jwk: stranger.publicKey.export({ format: 'jwk' }) },
+        { alg: 'EdDSA', jku: 'https://evil.example/jwks.json' }
+      ]) {
+        await refusal({ ...head, kid, typ: 'at+jwt' }, claims, (input) =>
+          sign(null, Buffer.from(input), stranger.privateKey)
+        )
       }
     })
   }
@@ -284,8 +363,14 @@ t.test('key pairs', async (t) => {
     const { login, me } = await build(t, { secret: rsa })
     const { body: { access_token: token } } = await login()
     for (const alg of ['RS256', 'RS384', 'RS512', 'PS256']) {
-      const theirs = await new SignJWT(peek(token)).setProtectedHeader({ ...header(token), alg }).sign(rsa.private)
-      t.equal((await me({ authorization: `Bearer ${theirs}` })).statusCode, alg === 'RS256' ? 200 : 401, alg)
+      const theirs = await new SignJWT(peek(token))
+        .setProtectedHeader({ ...header(token), alg })
+        .sign(rsa.private)
+      t.equal(
+        (await me({ authorization: `Bearer ${theirs}` })).statusCode,
+        alg === 'RS256' ? 200 : 401,
+        alg
+      )
     }
   })
 })
@@ -299,18 +384,37 @@ t.test('what a header says', async (t) => {
     const { SignJWT, jwtVerify } = await jose
     const { login, me, clock } = await build(t)
     const { body: { access_token: token } } = await login()
-    const { payload, protectedHeader } = await jwtVerify(token, Buffer.from(shared), { algorithms: ['HS256'], typ: 'at+jwt', currentDate: new Date(clock.ms) })
+    const { payload, protectedHeader } = await jwtVerify(token, Buffer.from(shared), {
+      algorithms: ['HS256'],
+      typ: 'at+jwt',
+      currentDate: new Date(clock.ms)
+    })
     t.match(payload, { sub: 'ada', sid: String, auth_time: clock.ms / 1000 })
     t.same(Object.keys(protectedHeader).sort(), ['alg', 'kid', 'typ'])
-    const theirs = await new SignJWT({ ...payload, role: 'admin' }).setProtectedHeader({ ...protectedHeader, alg: 'HS256' }).sign(Buffer.from(shared))
+    const theirs = await new SignJWT({ ...payload, role: 'admin' })
+      .setProtectedHeader({ ...protectedHeader, alg: 'HS256' })
+      .sign(Buffer.from(shared))
     t.equal((await me({ authorization: `Bearer ${theirs}` })).json().user.role, 'admin')
   })
 
   t.test('alg none, in any spelling, with or without a signature, is refused', async () => {
     for (const alg of ['none', 'None', 'NONE', '', null, undefined, 0, ['HS256'], { HS256: 1 }]) {
-      for (const signature of ['', 'x', hmac(shared)('x'), token.split('.')[2] ?? '']) await refusal({ ...head, alg }, claims, () => signature)
+      for (const signature of ['', 'x', hmac(shared)('x'), token.split('.')[2] ?? '']) {
+        await refusal({ ...head, alg }, claims, () => signature)
+      }
     }
-    for (const cut of ['', '.', '..', token.slice(0, token.lastIndexOf('.')), token.slice(0, token.lastIndexOf('.') + 1), `${token}.`, `${token}.x`, `.${token}`]) await refusal(cut)
+    for (const cut of [
+      '',
+      '.',
+      '..',
+      token.slice(0, token.lastIndexOf('.')),
+      token.slice(0, token.lastIndexOf('.') + 1),
+      `${token}.`,
+      `${token}.x`,
+      `.${token}`
+    ]) {
+      await refusal(cut)
+    }
   })
 
   t.test('another HMAC with the right secret is refused', async () => {
@@ -319,7 +423,18 @@ t.test('what a header says', async (t) => {
   })
 
   t.test('a wrong or a missing kid is refused, whoever signed', async () => {
-    for (const kid of [undefined, null, '', 'x', 0, [head.kid], { 0: head.kid }, '__proto__', 'constructor', `${head.kid} `]) {
+    for (const kid of [
+      undefined,
+      null,
+      '',
+      'x',
+      0,
+      [head.kid],
+      { 0: head.kid },
+      '__proto__',
+      'constructor',
+      `${head.kid} `
+    ]) {
       await refusal({ ...head, kid }, claims, hmac(shared))
     }
   })
@@ -331,13 +446,22 @@ t.test('what a header says', async (t) => {
   })
 
   t.test('another type is refused, and neither kind of token is taken for the other', async (t) => {
-    for (const typ of ['JWT', 'rt+jwt', '', undefined, null, 1, 'jwt+at']) await refusal({ ...head, typ }, claims, hmac(shared))
+    for (const typ of ['JWT', 'rt+jwt', '', undefined, null, 1, 'jwt+at']) {
+      await refusal({ ...head, typ }, claims, hmac(shared))
+    }
     await refusal(refreshToken)
     await refusal({ ...head, typ: 'at+jwt' }, peek(refreshToken), hmac(shared))
     const asRefresh = make({ ...head, typ: 'rt+jwt' }, peek(refreshToken), hmac(shared))
     for (const forged of [token, asRefresh]) {
-      const answer = await app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie: `__Host-refresh_token=${forged}` } })
-      t.same([answer.statusCode, answer.json().code, answer.headers['set-cookie']], [401, 'REFRESH_TOKEN_INVALID', undefined])
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/auth/refresh',
+        headers: { cookie: `__Host-refresh_token=${forged}` }
+      })
+      t.same(
+        [answer.statusCode, answer.json().code, answer.headers['set-cookie']],
+        [401, 'REFRESH_TOKEN_INVALID', undefined]
+      )
     }
   })
 
@@ -346,8 +470,17 @@ t.test('what a header says', async (t) => {
     const { login, refresh } = await build(t)
     const { refreshToken } = await login()
     const [own, says] = [header(refreshToken), peek(refreshToken)]
-    const present = async (head: object) => (await refresh({ cookie: `__Host-refresh_token=${make(head, says, hmac(key))}` })).statusCode
-    for (const change of [{ alg: 'HS512' }, { alg: 'none' }, { typ: 'at+jwt' }, { typ: 'RT+JWT' }, { kid: 'AAAAAAAA' }, { kid: undefined }, { crit: ['x'], x: 1 }]) {
+    const present = async (head: object) =>
+      (await refresh({ cookie: `__Host-refresh_token=${make(head, says, hmac(key))}` })).statusCode
+    for (const change of [
+      { alg: 'HS512' },
+      { alg: 'none' },
+      { typ: 'at+jwt' },
+      { typ: 'RT+JWT' },
+      { kid: 'AAAAAAAA' },
+      { kid: undefined },
+      { crit: ['x'], x: 1 }
+    ]) {
       t.equal(await present({ ...own, ...change }), 401, inspect(change))
     }
     t.equal(await present(own), 200)
@@ -355,12 +488,17 @@ t.test('what a header says', async (t) => {
 
   t.test('a payload that lacks a claim, or has one of another type, is refused', async () => {
     for (const name of ['sub', 'sid', 'iat', 'exp', 'auth_time']) {
-      for (const value of [undefined, null, {}, name.startsWith('s') ? 1 : 'x']) await refusal(head, { ...claims, [name]: value }, hmac(shared))
+      for (const value of [undefined, null, {}, name.startsWith('s') ? 1 : 'x']) {
+        await refusal(head, { ...claims, [name]: value }, hmac(shared))
+      }
     }
   })
 
   t.test('the forger of this file can make a token that passes', async (t) => {
-    const answer = await app.inject({ url: '/me', headers: { authorization: `Bearer ${make(head, claims, hmac(shared))}` } })
+    const answer = await app.inject({
+      url: '/me',
+      headers: { authorization: `Bearer ${make(head, claims, hmac(shared))}` }
+    })
     t.equal(answer.statusCode, 200)
   })
 })
@@ -373,8 +511,15 @@ t.test('issuer and audience are demanded where they are set', async (t) => {
   t.equal((await me({ authorization: `Bearer ${token}` })).statusCode, 200)
   t.equal((await me(await plain.login())).json().code, 'ACCESS_TOKEN_INVALID')
   for (const [change, status] of [
-    [{ iss: undefined }, 401], [{ iss: 'there' }, 401], [{ iss: ['here'] }, 401], [{ iss: 'HERE' }, 401],
-    [{ aud: undefined }, 401], [{ aud: 'web' }, 401], [{ aud: [] }, 401], [{ aud: 1 }, 401], [{ aud: ['web', 'api'] }, 200]
+    [{ iss: undefined }, 401],
+    [{ iss: 'there' }, 401],
+    [{ iss: ['here'] }, 401],
+    [{ iss: 'HERE' }, 401],
+    [{ aud: undefined }, 401],
+    [{ aud: 'web' }, 401],
+    [{ aud: [] }, 401],
+    [{ aud: 1 }, 401],
+    [{ aud: ['web', 'api'] }, 200]
   ] as const) {
     const changed = make(header(token), { ...peek(token), ...change }, hmac(shared))
     t.equal((await me({ authorization: `Bearer ${changed}` })).statusCode, status, inspect(change))
@@ -395,21 +540,42 @@ t.test('an issuer that is set later refuses the access tokens from before; a ref
   const paired = await build(t, { ...later, refreshToken: { paired: true } })
   const client = await before.login()
   t.equal((await after.me(client)).json().code, 'ACCESS_TOKEN_INVALID')
-  t.equal((await paired.refresh(client, { headers: { authorization: client.authorization } })).json().code, 'ACCESS_TOKEN_INVALID')
+  t.equal(
+    (await paired.refresh(client, { headers: { authorization: client.authorization } })).json()
+      .code,
+    'ACCESS_TOKEN_INVALID'
+  )
   const refreshed = toClient(await after.refresh(client))
   t.equal((await after.me(refreshed)).statusCode, 200)
-  t.equal((await paired.refresh(refreshed, { headers: { authorization: refreshed.authorization } })).statusCode, 200)
+  t.equal(
+    (await paired.refresh(refreshed, { headers: { authorization: refreshed.authorization } }))
+      .statusCode,
+    200
+  )
 })
 
 t.test('routes.jwks', async (t) => {
   t.test('serves the public members of every key pair of the ring, cacheable', async (t) => {
-    const { app, login } = await build(t, { secret: [ed25519, shared, { public: p256.public }, rsa], routes: { jwks: true } })
+    const { app, login } = await build(t, {
+      secret: [ed25519, shared, { public: p256.public }, rsa],
+      routes: { jwks: true }
+    })
     const answer = await app.inject('/auth/jwks.json')
     t.equal(answer.headers['cache-control'], 'public, max-age=300')
     t.match(answer.headers['content-type'], /^application\/json/)
     const { keys } = answer.json<JSONWebKeySet>()
-    t.same(keys.map(({ kty, alg, use }) => [kty, alg, use]), [['OKP', 'EdDSA', 'sig'], ['EC', 'ES256', 'sig'], ['RSA', 'RS256', 'sig']])
-    t.same(keys.map((key) => Object.keys(key).sort().join(' ')), ['alg crv kid kty use x', 'alg crv kid kty use x y', 'alg e kid kty n use'])
+    t.same(
+      keys.map(({ kty, alg, use }) => [kty, alg, use]),
+      [
+        ['OKP', 'EdDSA', 'sig'],
+        ['EC', 'ES256', 'sig'],
+        ['RSA', 'RS256', 'sig']
+      ]
+    )
+    t.same(
+      keys.map((key) => Object.keys(key).sort().join(' ')),
+      ['alg crv kid kty use x', 'alg crv kid kty use x y', 'alg e kid kty n use']
+    )
     t.equal(keys[0]?.kid, header((await login()).body.access_token).kid)
     t.equal((await app.inject({ method: 'POST', url: '/auth/jwks.json' })).statusCode, 404)
   })
@@ -421,27 +587,56 @@ t.test('routes.jwks', async (t) => {
     const url = await ring.app.listen({ port: 0, host: '127.0.0.1' })
     const jwks = createRemoteJWKSet(new URL('/auth/jwks.json', url))
     for (const { login } of [before, after, ring]) {
-      const { payload } = await jwtVerify((await login()).body.access_token, jwks, { typ: 'at+jwt', currentDate: new Date(clock.ms) })
+      const { payload } = await jwtVerify((await login()).body.access_token, jwks, {
+        typ: 'at+jwt',
+        currentDate: new Date(clock.ms)
+      })
       t.equal(payload.sub, 'ada')
     }
-    await t.rejects(jwtVerify((await (await build(t, { secret: rsa })).login()).body.access_token, jwks), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
-    await t.rejects(jwtVerify((await ring.login()).refreshToken, jwks, { currentDate: new Date(clock.ms) }))
+    await t.rejects(
+      jwtVerify((await (await build(t, { secret: rsa })).login()).body.access_token, jwks),
+      { code: 'ERR_JWKS_NO_MATCHING_KEY' }
+    )
+    await t.rejects(
+      jwtVerify((await ring.login()).refreshToken, jwks, { currentDate: new Date(clock.ms) })
+    )
   })
 
   t.test('stands under the prefix, takes route options, and is off by default', async (t) => {
-    const named = await build(t, { secret: p256, prefix: '/session', routes: { jwks: { onSend: async (_request, reply) => { reply.header('cache-control', 'public, max-age=60') } } } })
-    t.match(await named.app.inject('/session/jwks.json'), { statusCode: 200, headers: { 'cache-control': 'public, max-age=60' } })
+    const named = await build(t, {
+      secret: p256,
+      prefix: '/session',
+      routes: {
+        jwks: {
+          onSend: async (_request, reply) => {
+            reply.header('cache-control', 'public, max-age=60')
+          }
+        }
+      }
+    })
+    t.match(await named.app.inject('/session/jwks.json'), {
+      statusCode: 200,
+      headers: { 'cache-control': 'public, max-age=60' }
+    })
     for (const jwks of [false, undefined]) {
-      t.equal((await (await build(t, { secret: p256, routes: { jwks } })).app.inject('/auth/jwks.json')).statusCode, 404)
+      t.equal(
+        (await (await build(t, { secret: p256, routes: { jwks } })).app.inject('/auth/jwks.json'))
+          .statusCode,
+        404
+      )
     }
   })
 
   t.test('is refused by a ring without key pairs, with a sentence', async (t) => {
     await t.rejects(build(t, { routes: { jwks: true } }), {
       code: 'INVALID_OPTION',
-      message: 'The option routes.jwks is true; allowed: a ring with a key pair in it: a shared secret has no public key'
+      message:
+        'The option routes.jwks is true; allowed: a ring with a key pair in it: a shared secret has no public key'
     })
-    await t.rejects(build(t, { secret: [older, newer], routes: { jwks: {} } }), { code: 'INVALID_OPTION', message: /routes\.jwks is an object/ })
+    await t.rejects(build(t, { secret: [older, newer], routes: { jwks: {} } }), {
+      code: 'INVALID_OPTION',
+      message: /routes\.jwks is an object/
+    })
   })
 })
 
@@ -452,7 +647,10 @@ t.test('a wrong key fails the registration with its reason, which never says the
   const ed448 = pairOf(generateKeyPairSync('ed448'))
   const x25519 = pairOf(generateKeyPairSync('x25519'))
   const pss = pairOf(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }))
-  const locked = generateKeyPairSync('ed25519', { publicKeyEncoding: pem.public, privateKeyEncoding: { ...pem.private, cipher: 'aes-256-cbc', passphrase: older } }).privateKey
+  const locked = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: pem.public,
+    privateKeyEncoding: { ...pem.private, cipher: 'aes-256-cbc', passphrase: older }
+  }).privateKey
   const bad: [unknown, string][] = [
     [undefined, 'The option secret is missing;'],
     [null, 'The option secret is of type null;'],
@@ -473,33 +671,72 @@ t.test('a wrong key fails the registration with its reason, which never says the
     [{ private: Buffer.from(older) }, 'The option secret.private is not a readable private key;'],
     [{ private: locked }, 'The option secret.private is not a readable private key;'],
     [{ private: toPem(p256.public) }, 'The option secret.private is not a readable private key;'],
-    [{ private: toPem(p256.private).slice(0, -60) }, 'The option secret.private is not a readable private key;'],
+    [
+      { private: toPem(p256.private).slice(0, -60) },
+      'The option secret.private is not a readable private key;'
+    ],
     [{ private: p256.public }, 'The option secret.private is a public key;'],
     [{ private: createSecretKey(newer) }, 'The option secret.private is a secret key;'],
-    [{ private: p256.private, public: older }, 'The option secret.public is not a readable public key;'],
+    [
+      { private: p256.private, public: older },
+      'The option secret.public is not a readable public key;'
+    ],
     [{ private: p256.private, public: p256.private }, 'The option secret.public is a private key;'],
-    [{ private: p256.private, public: toPem(p256.private) }, 'The option secret.public is a private key;'],
+    [
+      { private: p256.private, public: toPem(p256.private) },
+      'The option secret.public is a private key;'
+    ],
     [{ private: p256.private, public: 1 }, 'The option secret.public is of type number;'],
     [{ private: null }, 'The option secret.private is of type null;'],
-    [{ private: undefined, public: undefined }, 'The option secret is neither a private nor a public key;'],
+    [
+      { private: undefined, public: undefined },
+      'The option secret is neither a private nor a public key;'
+    ],
     [{ private: p256.private, passphrase: older }, 'The option secret.passphrase is unknown;'],
-    [{ private: p256.private, public: rsa.public }, 'The option secret is a private and a public key that do not match;'],
-    [{ private: p256.private, public: generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey }, 'The option secret is a private and a public key that do not match;'],
+    [
+      { private: p256.private, public: rsa.public },
+      'The option secret is a private and a public key that do not match;'
+    ],
+    [
+      {
+        private: p256.private,
+        public: generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey
+      },
+      'The option secret is a private and a public key that do not match;'
+    ],
     [{ public: ed25519.public }, 'The option secret is a public key alone, first in the ring;'],
-    [[{ public: ed25519.public }, older], 'The option secret[0] is a public key alone, first in the ring;'],
+    [
+      [{ public: ed25519.public }, older],
+      'The option secret[0] is a public key alone, first in the ring;'
+    ],
     [[older, newer, older], 'The option secret[2] is the same key as secret[0];'],
     [[older, Buffer.from(older)], 'The option secret[1] is the same key as secret[0];'],
-    [[ed25519, { public: toPem(ed25519.public) }], 'The option secret[1] is the same key as secret[0];'],
+    [
+      [ed25519, { public: toPem(ed25519.public) }],
+      'The option secret[1] is the same key as secret[0];'
+    ],
     [small, 'The option secret is a key of type rsa of 1024 bits;'],
     [{ private: toPem(p384.private) }, 'The option secret is a key of type ec on secp384r1;'],
     [ed448, 'The option secret is a key of type ed448;'],
     [x25519, 'The option secret is a key of type x25519;'],
     [pss, 'The option secret is a key of type rsa-pss of 2048 bits;']
   ]
-  const secrets = [older, short, String(newer), locked, toPem(rsa.private), toPem(p256.private), toPem(p384.private)]
-    .flatMap((text) => text.split('\n')).filter((line) => line !== '' && !line.startsWith('-----'))
+  const secrets = [
+    older,
+    short,
+    String(newer),
+    locked,
+    toPem(rsa.private),
+    toPem(p256.private),
+    toPem(p384.private)
+  ]
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line !== '' && !line.startsWith('-----'))
   for (const [secret, start] of bad) {
-    const error = await build(t, { secret } as { secret: Secret }).then(() => undefined, (error: Error) => error)
+    const error = await build(t, { secret } as { secret: Secret }).then(
+      () => undefined,
+      (error: Error) => error
+    )
     t.match(error, { code: 'INVALID_OPTION', statusCode: 500 }, start)
     t.equal(error?.message.slice(0, start.length), start)
     t.match(error?.message, /; allowed: \S/)
@@ -514,12 +751,31 @@ t.test('a wrong key fails the registration with its reason, which never says the
 async function attacked (t: Tap, secret: Secret) {
   const { app, login } = await build(t, { secret })
   async function refusal (token: string): Promise<void>
-  async function refusal (head: object, payload: object, toSignature: (input: string) => Buffer | string): Promise<void>
-  async function refusal (head: object | string, payload: object = {}, toSignature: (input: string) => Buffer | string = () => ''): Promise<void> {
+  async function refusal (
+    head: object,
+    payload: object,
+    toSignature: (input: string) => Buffer | string
+  ): Promise<void>
+  async function refusal (
+    head: object | string,
+    payload: object = {},
+    toSignature: (input: string) => Buffer | string = () => ''
+  ): Promise<void> {
     const token = typeof head === 'string' ? head : make(head, payload, toSignature)
     const answer = await app.inject({ url: '/me', headers: { authorization: `Bearer ${token}` } })
-    const { statusCode, headers: { 'www-authenticate': challenge } } = answer
-    t.same([statusCode, answer.json().code, challenge], [401, 'ACCESS_TOKEN_INVALID', 'Bearer error="invalid_token", error_description="The access token is invalid"'], inspect(head))
+    const {
+      statusCode,
+      headers: { 'www-authenticate': challenge }
+    } = answer
+    t.same(
+      [statusCode, answer.json().code, challenge],
+      [
+        401,
+        'ACCESS_TOKEN_INVALID',
+        'Bearer error="invalid_token", error_description="The access token is invalid"'
+      ],
+      inspect(head)
+    )
   }
   return { app, login, refusal }
 }
@@ -566,7 +822,10 @@ async function login (node: Deployed): Promise<User> {
 
 /** Calls a node as a browser does; what it answers is kept in `user`. */
 async function call ({ url }: Deployed, method: string, path: string, user: User): Promise<number> {
-  const response = await fetch(url + path, { method, headers: { cookie: user.cookie, authorization: `Bearer ${user.accessToken}` } })
+  const response = await fetch(url + path, {
+    method,
+    headers: { cookie: user.cookie, authorization: `Bearer ${user.accessToken}` }
+  })
   const body = await response.json() as { access_token?: string, code?: string }
   user.setCookie = response.headers.get('set-cookie')
   user.code = body.code

@@ -11,7 +11,10 @@ t.test('a login answers an access token and sets the refresh token as a cookie',
   t.strictSame(Object.keys(body), ['access_token', 'token_type', 'expires_in'])
   t.match(body, { token_type: 'Bearer', expires_in: 1800 })
   t.equal(response.headers['cache-control'], 'no-store')
-  t.equal(response.headers['set-cookie'], `__Host-refresh_token=${refreshToken}; Max-Age=1209600; Path=/; HttpOnly; Secure; SameSite=Strict`)
+  t.equal(
+    response.headers['set-cookie'],
+    `__Host-refresh_token=${refreshToken}; Max-Age=1209600; Path=/; HttpOnly; Secure; SameSite=Strict`
+  )
   t.notMatch(response.body, refreshToken, 'which stands nowhere else')
 
   const now = clock.ms / 1000
@@ -33,23 +36,40 @@ t.test('an access token is signed with the secret itself, a refresh token is not
   const { body, refreshToken } = await login()
   const { jwtVerify } = await import('jose')
   const key = createSecretKey(Buffer.from(secret))
-  const { payload } = await jwtVerify(body.access_token, key, { typ: 'at+jwt', algorithms: ['HS256'], currentDate: new Date(clock.ms) })
+  const { payload } = await jwtVerify(body.access_token, key, {
+    typ: 'at+jwt',
+    algorithms: ['HS256'],
+    currentDate: new Date(clock.ms)
+  })
   t.equal(payload.sub, 'ada')
-  await t.rejects(jwtVerify(refreshToken, key, { currentDate: new Date(clock.ms) }), { code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' })
+  await t.rejects(jwtVerify(refreshToken, key, { currentDate: new Date(clock.ms) }), {
+    code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED'
+  })
 })
 
 t.test('neither kind of token is accepted as the other', async (t) => {
   const { login, me, refresh } = await build(t)
   const { body, refreshToken } = await login()
-  t.match((await me({ authorization: `Bearer ${refreshToken}` })).json(), { code: 'ACCESS_TOKEN_INVALID' })
-  t.match((await refresh({ cookie: `__Host-refresh_token=${body.access_token}` })).json(), { code: 'REFRESH_TOKEN_INVALID' })
+  t.match((await me({ authorization: `Bearer ${refreshToken}` })).json(), {
+    code: 'ACCESS_TOKEN_INVALID'
+  })
+  t.match((await refresh({ cookie: `__Host-refresh_token=${body.access_token}` })).json(), {
+    code: 'REFRESH_TOKEN_INVALID'
+  })
   const [head, payload] = refreshToken.split('.')
   const forged = `${head}.${payload}.${createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')}`
-  t.match((await refresh({ cookie: `__Host-refresh_token=${forged}` })).json(), { code: 'REFRESH_TOKEN_INVALID' }, 'not even with the secret')
+  t.match(
+    (await refresh({ cookie: `__Host-refresh_token=${forged}` })).json(),
+    { code: 'REFRESH_TOKEN_INVALID' },
+    'not even with the secret'
+  )
 })
 
 t.test('an access token never outlives its session', async (t) => {
-  const { login, refresh, clock } = await build(t, { accessToken: { lifetime: '1h' }, refreshToken: { absoluteLifetime: '90m' } })
+  const { login, refresh, clock } = await build(t, {
+    accessToken: { lifetime: '1h' },
+    refreshToken: { absoluteLifetime: '90m' }
+  })
   const client = await login()
   t.equal(client.body.expires_in, 3600)
   clock.pass(hour)
@@ -96,7 +116,11 @@ t.test('wrong arguments of a login are the mistake of the application', async (t
   }
   t.strictSame(await app.sessions.list('ada'), [])
   args = [{ sub: 'ada', role: undefined, nested: { list: [1, 'a', true, null] } }, { device: null }]
-  t.match((await probe.inject({ method: 'POST', url: '/login' })).statusCode, 200, 'what is undefined is not there')
+  t.match(
+    (await probe.inject({ method: 'POST', url: '/login' })).statusCode,
+    200,
+    'what is undefined is not there'
+  )
 })
 
 t.test('a long device label is cut', async (t) => {
@@ -135,7 +159,9 @@ t.test('a login above maxSessions ends the oldest session', async (t) => {
     clients.push(await login())
     clock.pass(1)
   }
-  const verdicts = await Promise.all(clients.map(async (client) => (await refresh(client)).statusCode))
+  const verdicts = await Promise.all(
+    clients.map(async (client) => (await refresh(client)).statusCode)
+  )
   t.strictSame(verdicts, [401, 200, 200])
   t.strictSame(events().map(([name]) => name).slice(0, 4), ['login', 'login', 'login', 'revoke'])
 })
@@ -145,9 +171,18 @@ t.test('cookies take the strictest name that their attributes allow', async (t) 
     [{ prefix: '' }, /^__Host-refresh_token=.*; Path=\/; HttpOnly; Secure; SameSite=Strict$/],
     [{ prefix: '/' }, /^__Host-refresh_token=.*; Path=\/;/],
     [{ refreshToken: { cookie: { path: '/' } } }, /^__Host-refresh_token=/],
-    [{ refreshToken: { cookie: { path: '/', domain: 'example.com' } } }, /^__Secure-refresh_token=.*; Domain=example\.com; Path=\/;/],
-    [{ refreshToken: { cookie: { secure: false } } }, /^refresh_token=.*; Path=\/; HttpOnly; SameSite=Strict$/],
-    [{ refreshToken: { cookie: { name: 'rt', sameSite: 'lax' } } }, /^rt=.*; Path=\/; HttpOnly; Secure; SameSite=Lax$/],
+    [
+      { refreshToken: { cookie: { path: '/', domain: 'example.com' } } },
+      /^__Secure-refresh_token=.*; Domain=example\.com; Path=\/;/
+    ],
+    [
+      { refreshToken: { cookie: { secure: false } } },
+      /^refresh_token=.*; Path=\/; HttpOnly; SameSite=Strict$/
+    ],
+    [
+      { refreshToken: { cookie: { name: 'rt', sameSite: 'lax' } } },
+      /^rt=.*; Path=\/; HttpOnly; Secure; SameSite=Lax$/
+    ],
     [{ prefix: '/api/session/' }, /^__Host-refresh_token=.*; Path=\/;/],
     [{ refreshToken: { cookie: { path: '/auth' } } }, /^__Secure-refresh_token=.*; Path=\/auth;/]
   ]
@@ -167,7 +202,11 @@ t.test('the path of the cookie has an enclosing prefix too', async (t) => {
   const response = await app.inject({ method: 'POST', url: '/api/login' })
   t.match(response.headers['set-cookie'], /; Path=\/api;/)
   const { name, value } = response.cookies[0] ?? { name: '', value: '' }
-  t.equal((await app.inject({ method: 'POST', url: '/api/auth/refresh', cookies: { [name]: value } })).statusCode, 200)
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/api/auth/refresh', cookies: { [name]: value } }))
+      .statusCode,
+    200
+  )
 })
 
 t.test('the path of the cookie is one that browsers send it back to', async (t) => {
@@ -177,14 +216,28 @@ t.test('the path of the cookie is one that browsers send it back to', async (t) 
     await api.register(authPlugin, { secret, store: new MemoryStore() })
     api.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
   }, { prefix: '/api/' })
-  t.match((await app.inject({ method: 'POST', url: '/api/login' })).headers['set-cookie'], /; Path=\/api;/)
+  t.match(
+    (await app.inject({ method: 'POST', url: '/api/login' })).headers['set-cookie'],
+    /; Path=\/api;/
+  )
   const tenants = Fastify()
-  tenants.register(async (tenant) => { await tenant.register(authPlugin, { secret, store: new MemoryStore() }) }, { prefix: '/:tenant' })
-  await t.rejects(async () => await tenants.ready(), { code: 'INVALID_OPTION', message: /cookie\.path is missing; allowed: a fixed path: that of the plugin's scope, \/:tenant, has parameters/ })
+  tenants.register(
+    async (tenant) => {
+      await tenant.register(authPlugin, { secret, store: new MemoryStore() })
+    },
+    { prefix: '/:tenant' }
+  )
+  await t.rejects(async () => await tenants.ready(), {
+    code: 'INVALID_OPTION',
+    message:
+      /cookie\.path is missing; allowed: a fixed path: that of the plugin's scope, \/:tenant, has parameters/
+  })
 })
 
 t.test('the cookie lives as long as the session can, never over 400 days', async (t) => {
-  const { login } = await build(t, { refreshToken: { idleLifetime: '500d', absoluteLifetime: '600d' } })
+  const { login } = await build(t, {
+    refreshToken: { idleLifetime: '500d', absoluteLifetime: '600d' }
+  })
   t.match((await login()).response.headers['set-cookie'], /Max-Age=34560000;/)
 })
 
@@ -194,5 +247,8 @@ t.test('the memory store says once what it is, and RedisStore nothing', async (t
   const { login } = await build(t, { server: { logger }, store: new MemoryStore(new TestClock()) })
   await login()
   await login()
-  t.equal(lines.filter((line) => /^.*MemoryStore: sessions live in this process only/.test(line)).length, 1)
+  t.equal(
+    lines.filter((line) => /^.*MemoryStore: sessions live in this process only/.test(line)).length,
+    1
+  )
 })

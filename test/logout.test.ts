@@ -2,8 +2,10 @@ import t from 'tap'
 import { build, day, minute, peek, toClient, type Client } from './support/app'
 import { observe } from './support/events'
 
-const cleared = '__Host-refresh_token=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
-const count = async ({ app }: Awaited<ReturnType<typeof build>>, sub = 'ada') => (await app.sessions.list(sub)).length
+const cleared =
+  '__Host-refresh_token=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
+const count = async ({ app }: Awaited<ReturnType<typeof build>>, sub = 'ada') =>
+  (await app.sessions.list(sub)).length
 
 t.test('a logout ends the session and clears the cookie', async (t) => {
   const seen = observe(t)
@@ -16,9 +18,16 @@ t.test('a logout ends the session and clears the cookie', async (t) => {
   t.equal(response.headers['set-cookie'], cleared)
   t.equal((await node.refresh(client)).json().code, 'REFRESH_TOKEN_INVALID')
   t.equal((await node.me(client, '/live')).json().code, 'SESSION_REVOKED')
-  t.equal((await node.me(client)).statusCode, 200, 'by default an access token lives out its lifetime')
+  t.equal(
+    (await node.me(client)).statusCode,
+    200,
+    'by default an access token lives out its lifetime'
+  )
   t.equal(await count(node), 1)
-  t.match(seen().at(-1), ['logout', { sid: peek(client.body.access_token).sid, sub: 'ada', generation: 1 }])
+  t.match(seen().at(-1), [
+    'logout',
+    { sid: peek(client.body.access_token).sid, sub: 'ada', generation: 1 }
+  ])
 })
 
 t.test('a refresh token of any generation names its session', async (t) => {
@@ -59,7 +68,12 @@ t.test('where there is nothing to end, the cookie is cleared all the same', asyn
   const node = await build(t)
   const client = await node.login()
   await node.logout(client)
-  for (const [cookie, authorization] of [['', ''], ['__Host-refresh_token=junk', 'Bearer junk'], ['', 'Basic eA=='], [client.cookie, client.authorization]]) {
+  for (const [cookie, authorization] of [
+    ['', ''],
+    ['__Host-refresh_token=junk', 'Bearer junk'],
+    ['', 'Basic eA=='],
+    [client.cookie, client.authorization]
+  ]) {
     const response = await node.logout({ cookie: cookie ?? '' }, { headers: { authorization } })
     t.equal(response.statusCode, 204)
     t.equal(response.headers['set-cookie'], cleared)
@@ -84,9 +98,15 @@ t.test('a token whose session is over has no say about the others', async (t) =>
   const over = await node.login()
   await node.logout(over)
   await node.login()
-  t.match((await node.logout(over, { payload: { all: true } })).json(), { statusCode: 401, code: 'REFRESH_TOKEN_INVALID' })
+  t.match((await node.logout(over, { payload: { all: true } })).json(), {
+    statusCode: 401,
+    code: 'REFRESH_TOKEN_INVALID'
+  })
   const byAccessToken = { payload: { all: true }, headers: { authorization: over.authorization } }
-  t.match((await node.logout({ cookie: '' }, byAccessToken)).json(), { statusCode: 401, code: 'SESSION_REVOKED' })
+  t.match((await node.logout({ cookie: '' }, byAccessToken)).json(), {
+    statusCode: 401,
+    code: 'SESSION_REVOKED'
+  })
   t.equal(await count(node), 1)
 })
 
@@ -94,22 +114,39 @@ t.test('all must be true or false', async (t) => {
   const node = await build(t)
   const client = await node.login()
   for (const all of ['true', 1, null]) {
-    t.match((await node.logout(client, { payload: { all } })).json(), { statusCode: 400, message: /^body\/all is .*; allowed: true or false$/ })
+    t.match((await node.logout(client, { payload: { all } })).json(), {
+      statusCode: 400,
+      message: /^body\/all is .*; allowed: true or false$/
+    })
   }
-  t.equal((await node.logout(client, { payload: '[]', headers: { 'content-type': 'application/json' } })).statusCode, 204)
+  t.equal(
+    (await node.logout(client, { payload: '[]', headers: { 'content-type': 'application/json' } }))
+      .statusCode,
+    204
+  )
 })
 
 t.test('reply.logout ends the session of the request', async (t) => {
   const node = await build(t, {
     extend: (app) => {
-      app.post('/bye', { onRequest: app.authenticate }, async (_request, reply) => { await reply.logout(); return 'bye' })
-      app.post('/bye-all', { onRequest: app.authenticate }, async (_request, reply) => { await reply.logout({ all: true }); return 'bye' })
+      app.post('/bye', { onRequest: app.authenticate }, async (_request, reply) => {
+        await reply.logout()
+        return 'bye'
+      })
+      app.post('/bye-all', { onRequest: app.authenticate }, async (_request, reply) => {
+        await reply.logout({ all: true })
+        return 'bye'
+      })
       app.post('/bye-unguarded', async (_request, reply) => { await reply.logout(); return 'bye' })
     }
   })
-  const post = async (url: string, headers: Record<string, string>) => await node.app.inject({ method: 'POST', url, headers })
+  const post = async (url: string, headers: Record<string, string>) =>
+    await node.app.inject({ method: 'POST', url, headers })
   const [first, second, third] = [await node.login(), await node.login(), await node.login()]
-  t.equal((await post('/bye', { authorization: first.authorization })).headers['set-cookie'], cleared)
+  t.equal(
+    (await post('/bye', { authorization: first.authorization })).headers['set-cookie'],
+    cleared
+  )
   t.equal((await node.refresh(first)).statusCode, 401)
   t.equal(await count(node), 2)
   await post('/bye-unguarded', { cookie: second.cookie })
@@ -142,7 +179,10 @@ t.test('of several cookies each names a session to end', async (t) => {
 t.test('a session of the body transport has no cookie to clear', async (t) => {
   const node = await build(t, { refreshToken: { transports: ['body', 'cookie'] } })
   const client = await node.login()
-  const response = await node.logout({ cookie: '' }, { payload: { refresh_token: client.refreshToken } })
+  const response = await node.logout(
+    { cookie: '' },
+    { payload: { refresh_token: client.refreshToken } }
+  )
   t.equal(response.statusCode, 204)
   t.notOk(response.headers['set-cookie'])
   t.equal(await count(node), 0)

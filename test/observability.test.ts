@@ -1,6 +1,11 @@
 import { inspect } from 'node:util'
 import { metrics } from '@opentelemetry/api'
-import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader
+} from '@opentelemetry/sdk-metrics'
 import type { FastifyServerOptions } from 'fastify'
 import { register } from 'prom-client'
 import t from 'tap'
@@ -14,7 +19,11 @@ const page = 'docs/observability.md'
 const day = 24 * 60 * 60 * second
 
 /** A login, a refresh, a repeat of it after three seconds, and a reuse after a minute. */
-async function live (t: Parameters<typeof build>[0], store?: Store, clock?: TestClock): Promise<Client> {
+async function live (
+  t: Parameters<typeof build>[0],
+  store?: Store,
+  clock?: TestClock
+): Promise<Client> {
   const { login, refresh, clock: own } = await build(t, store === undefined ? {} : { store })
   const client = await login()
   await refresh(client)
@@ -27,11 +36,21 @@ async function live (t: Parameters<typeof build>[0], store?: Store, clock?: Test
 
 t.test('the recipe for Prometheus counts events, the age of spent tokens, and the time of the store', async (t) => {
   await recipe(page, 'auth_session_events_total')
-  const { timed } = await recipe<{ timed: <S extends Store>(store: S) => S }>(page, 'auth_store_duration_seconds')
+  const { timed } = await recipe<{ timed: <S extends Store>(store: S) => S }>(
+    page,
+  'auth_store_duration_seconds'
+  )
   const clock = new TestClock()
   await live(t, timed(new MemoryStore(clock)), clock)
   const text = await register.metrics()
-  for (const [event, count] of Object.entries({ login: 1, refresh: 1, repeat: 1, reuse: 1, heal: 0, 'store-error': 0 })) {
+  for (const [event, count] of Object.entries({
+    login: 1,
+    refresh: 1,
+    repeat: 1,
+    reuse: 1,
+    heal: 0,
+    'store-error': 0
+  })) {
     t.match(text, `auth_session_events_total{event="${event}"} ${count}\n`)
   }
   t.match(text, 'auth_spent_token_age_seconds_sum{event="repeat"} 3\n')
@@ -42,15 +61,24 @@ t.test('the recipe for Prometheus counts events, the age of spent tokens, and th
 
 t.test('the recipe for OpenTelemetry counts events and the age of spent tokens', async (t) => {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
-  const provider = new MeterProvider({ readers: [new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1e9 })] })
+  const provider = new MeterProvider({
+    readers: [new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1e9 })]
+  })
   t.teardown(async () => await provider.shutdown())
   metrics.setGlobalMeterProvider(provider)
   await recipe(page, 'auth.session.events')
   await live(t)
   await provider.forceFlush()
-  const found = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
-  const points = found.flatMap(({ descriptor: { name }, dataPoints }) => dataPoints.map(({ attributes, value }) =>
-    [name, attributes.event, typeof value === 'object' && 'sum' in value ? value.sum : value]))
+  const found = exporter
+    .getMetrics()
+    .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+  const points = found.flatMap(({ descriptor: { name }, dataPoints }) =>
+    dataPoints.map(({ attributes, value }) => [
+      name,
+      attributes.event,
+      typeof value === 'object' && 'sum' in value ? value.sum : value
+    ])
+  )
   t.strictSame(points, [
     ['auth.session.events', 'login', 1],
     ['auth.session.events', 'refresh', 1],
@@ -62,13 +90,25 @@ t.test('the recipe for OpenTelemetry counts events and the age of spent tokens',
 })
 
 /** Collects log lines. */
-function collect (options: object): { server: FastifyServerOptions, lines: () => Array<Record<string, unknown>>, text: () => string } {
+function collect (options: object): {
+  server: FastifyServerOptions
+  lines: () => Array<Record<string, unknown>>
+  text: () => string
+} {
   let text = ''
-  const stream = { write: (line: string) => { text += line } }
+  const stream = {
+    write: (line: string) => {
+      text += line
+    }
+  }
   return {
     server: { logger: { ...options, stream } },
     text: () => text,
-    lines: () => text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+    lines: () =>
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
   }
 }
 
@@ -80,7 +120,12 @@ t.test('the recipe for pino keeps tokens out of the headers and bodies that an a
     refreshToken: { transports: ['cookie', 'body'] },
     extend: (app) => {
       app.addHook('preHandler', async (request) => { request.log.info({ req: request }, 'in') })
-      app.addHook('onSend', async (request, reply) => { request.log.info({ res: { statusCode: reply.statusCode, getHeaders: () => reply.getHeaders() } }, 'out') })
+      app.addHook('onSend', async (request, reply) => {
+        request.log.info(
+          { res: { statusCode: reply.statusCode, getHeaders: () => reply.getHeaders() } },
+          'out'
+        )
+      })
       app.post('/again', async () => 'read')
     }
   })
@@ -88,7 +133,11 @@ t.test('the recipe for pino keeps tokens out of the headers and bodies that an a
   for (const client of clients) {
     await me(client)
     await refresh(client)
-    await app.inject({ method: 'POST', url: '/again', payload: { refresh_token: client.refreshToken } })
+    await app.inject({
+      method: 'POST',
+      url: '/again',
+      payload: { refresh_token: client.refreshToken }
+    })
     t.notMatch(log.text(), client.refreshToken)
     t.notMatch(log.text(), client.body.access_token)
   }
@@ -107,9 +156,15 @@ t.test('log lines have the right level and the sid', async (t) => {
   clock.pass(60 * second)
   await refresh(client)
   const at = (level: number) => log.lines().filter((line) => line.level === level)
-  t.match(at(40), [{ msg: /MemoryStore/ }, { msg: /refresh token reuse/, sid, generation: 2, distance: 1, msSinceRotation: 60 * second }])
+  t.match(at(40), [
+    { msg: /MemoryStore/ },
+    { msg: /refresh token reuse/, sid, generation: 2, distance: 1, msSinceRotation: 60 * second }
+  ])
   t.match(at(50), [{ msg: /onReuse/, sid }])
-  t.match(at(30).find(({ err }) => err !== undefined), { err: { code: 'REFRESH_TOKEN_REUSED', reason: '1 generations old' } })
+  t.match(
+    at(30).find(({ err }) => err !== undefined),
+    { err: { code: 'REFRESH_TOKEN_REUSED', reason: '1 generations old' } }
+  )
 })
 
 t.test('no log line and no event of a full life of sessions, at any level, holds a token, a secret or a claim', async (t) => {
@@ -124,7 +179,11 @@ t.test('no log line and no event of a full life of sessions, at any level, holds
       if (typeof member !== 'function') return member
       if (!failing || name === 'now') return member.bind(target)
       // As ioredis does it: the error carries the command.
-      return async (...args: unknown[]) => { throw Object.assign(new Error('READONLY You can\'t write against a read only replica.'), { command: { name: 'evalsha', args } }) }
+      return async (...args: unknown[]) => {
+        throw Object.assign(new Error("READONLY You can't write against a read only replica."), {
+          command: { name: 'evalsha', args }
+        })
+      }
     }
   })
   let verdict: () => ReturnType<ClaimsHook> = () => ({ role: 'member' })
@@ -146,10 +205,19 @@ t.test('no log line and no event of a full life of sessions, at any level, holds
     const response = await refresh(client)
     const [set] = response.cookies
     const body = response.json<Client['body']>()
-    return keep({ ...client, response, body, refreshToken: set?.value ?? '', cookie: `${set?.name}=${set?.value}`, authorization: `Bearer ${body.access_token}` })
+    return keep({
+      ...client,
+      response,
+      body,
+      refreshToken: set?.value ?? '',
+      cookie: `${set?.name}=${set?.value}`,
+      authorization: `Bearer ${body.access_token}`
+    })
   }
   const statuses: number[] = []
-  const note = async (response: Promise<{ statusCode: number }>) => { statuses.push((await response).statusCode) }
+  const note = async (response: Promise<{ statusCode: number }>) => {
+    statuses.push((await response).statusCode)
+  }
 
   const first = await enter({ sub: 'ada', email: 'ada@example.com' })
   const second_ = await again(first)
@@ -169,17 +237,49 @@ t.test('no log line and no event of a full life of sessions, at any level, holds
   failing = true
   await note(refresh(second_))
   await note(logout(second_))
-  await note(app.inject({ method: 'POST', url: '/login', payload: { claims: { sub: 'ada', email: 'ada@example.com' } } }))
+  await note(
+    app.inject({
+      method: 'POST',
+      url: '/login',
+      payload: { claims: { sub: 'ada', email: 'ada@example.com' } }
+    })
+  )
   failing = false
   clock.pass(60_000)
   await note(refresh(first)) // reuse
   const body = await enter({ sub: 'eve' }, { transport: 'body', device: 'phone' })
-  await note(app.inject({ method: 'POST', url: '/auth/refresh', payload: { refresh_token: body.refreshToken } }))
-  await note(app.inject({ method: 'POST', url: '/auth/refresh', payload: `{ "refresh_token": "${body.refreshToken}"`, headers: { 'content-type': 'application/json' } }))
-  await note(app.inject({ method: 'POST', url: '/auth/refresh', payload: `refresh_token=${body.refreshToken}`, headers: { 'content-type': 'text/plain' } }))
+  await note(
+    app.inject({
+      method: 'POST',
+      url: '/auth/refresh',
+      payload: { refresh_token: body.refreshToken }
+    })
+  )
+  await note(
+    app.inject({
+      method: 'POST',
+      url: '/auth/refresh',
+      payload: `{ "refresh_token": "${body.refreshToken}"`,
+      headers: { 'content-type': 'application/json' }
+    })
+  )
+  await note(
+    app.inject({
+      method: 'POST',
+      url: '/auth/refresh',
+      payload: `refresh_token=${body.refreshToken}`,
+      headers: { 'content-type': 'text/plain' }
+    })
+  )
   await enter({ sub: 'eve' })
   const third = await enter({ sub: 'eve' }) // ends the first of the three
-  await note(app.inject({ method: 'POST', url: '/login', payload: { claims: { sid: third.refreshToken, sub: 'eve' } } }))
+  await note(
+    app.inject({
+      method: 'POST',
+      url: '/login',
+      payload: { claims: { sid: third.refreshToken, sub: 'eve' } }
+    })
+  )
   const denied = await enter({ sub: 'bob' })
   verdict = () => null
   await note(refresh(denied))
@@ -197,7 +297,10 @@ t.test('no log line and no event of a full life of sessions, at any level, holds
   await app.close()
 
   t.ok(new Set(statuses).size >= 8, `many verdicts: ${[...new Set(statuses)].join()}`)
-  t.ok(new Set(seen().map(([name]) => name)).size >= 7, `many events: ${[...new Set(seen().map(([name]) => name))].join()}`)
+  t.ok(
+    new Set(seen().map(([name]) => name)).size >= 7,
+    `many events: ${[...new Set(seen().map(([name]) => name))].join()}`
+  )
   const told = log.text() + inspect(seen(), { depth: Infinity, showHidden: true })
   t.ok(log.lines().length > 60)
   t.match(told, String(peek(first.body.access_token).sid))

@@ -15,7 +15,15 @@ t.test('the imported hook guards a route that stands before the registration', a
   // As CommonJS without `await` has it: the decorator is not there yet, the hook is.
   app.register(authPlugin, { secret, store: store() })
   app.get('/me', { onRequest: authenticate }, async ({ user }) => user)
-  app.get('/promise', { preHandler: async (request) => { await authenticate(request) } }, async ({ user }) => user)
+  app.get(
+    '/promise',
+    {
+      preHandler: async (request) => {
+        await authenticate(request)
+      }
+    },
+    async ({ user }) => user
+  )
   app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
   for (const url of ['/me', '/promise']) {
     const refused = await app.inject({ url })
@@ -32,8 +40,18 @@ t.test('the imported hook fails closed where the plugin is not registered in the
   const app = Fastify()
   t.teardown(async () => await app.close())
   app.get('/me', { onRequest: authenticate }, async () => 'open')
-  app.get('/promise', { preHandler: async (request) => { await authenticate(request) } }, async () => 'open')
-  await app.register(async (scope) => { await scope.register(authPlugin, { secret, store: store() }) })
+  app.get(
+    '/promise',
+    {
+      preHandler: async (request) => {
+        await authenticate(request)
+      }
+    },
+    async () => 'open'
+  )
+  await app.register(async (scope) => {
+    await scope.register(authPlugin, { secret, store: store() })
+  })
   for (const url of ['/me', '/promise']) {
     t.match((await app.inject({ url })).json(), { statusCode: 500, code: 'NOT_REGISTERED' })
   }
@@ -42,7 +60,11 @@ t.test('the imported hook fails closed where the plugin is not registered in the
 t.test('a guard of the whole application leaves the routes of the plugin open to what they are for', async (t) => {
   const app = Fastify()
   t.teardown(async () => await app.close())
-  await app.register(authPlugin, { secret, store: store(), refreshToken: { transports: ['cookie', 'body'] } })
+  await app.register(authPlugin, {
+    secret,
+    store: store(),
+    refreshToken: { transports: ['cookie', 'body'] }
+  })
   app.addHook('onRequest', async (request) => {
     if (request.routeOptions.url !== '/login') await request.authenticate()
   })
@@ -51,15 +73,26 @@ t.test('a guard of the whole application leaves the routes of the plugin open to
     authenticate(request, reply, done)
   })
   app.addHook('preHandler', async (request) => {
-    if (request.routeOptions.url !== '/login') await request.authenticate({ live: true, maxAge: '1h' })
+    if (request.routeOptions.url !== '/login') {
+      await request.authenticate({ live: true, maxAge: '1h' })
+    }
   })
   app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
   app.get('/me', async ({ user }) => user)
   const client = toClient(await app.inject({ method: 'POST', url: '/login' }))
-  const next = toClient(await app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie: client.cookie } }))
+  const next = toClient(
+    await app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie: client.cookie } })
+  )
   t.equal((await app.inject({ url: '/me' })).json().code, 'ACCESS_TOKEN_MISSING')
-  t.equal((await app.inject({ url: '/me', headers: { authorization: next.authorization } })).statusCode, 200)
-  t.equal((await app.inject({ method: 'POST', url: '/auth/logout', headers: { cookie: next.cookie } })).statusCode, 204)
+  t.equal(
+    (await app.inject({ url: '/me', headers: { authorization: next.authorization } })).statusCode,
+    200
+  )
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/auth/logout', headers: { cookie: next.cookie } }))
+      .statusCode,
+    204
+  )
 })
 
 t.test('the headers of a refusal reach the client through an error handler of the application', async (t) => {
@@ -67,7 +100,15 @@ t.test('the headers of a refusal reach the client through an error handler of th
     extend: (app) => {
       app.setErrorHandler(async (error: { statusCode?: number, code?: string }, _request, reply) =>
         await reply.code(error.statusCode ?? 500).send({ mine: error.code }))
-      app.get('/fresh', { preHandler: async (request) => { await request.authenticate({ maxAge: '1m' }) } }, async () => 1)
+      app.get(
+        '/fresh',
+        {
+          preHandler: async (request) => {
+            await request.authenticate({ maxAge: '1m' })
+          }
+        },
+        async () => 1
+      )
       app.get('/handled', async (request) => { await request.authenticate() })
     }
   })
@@ -117,7 +158,11 @@ t.test('a request that another strategy lets in carries no challenge', async (t)
       app.after(() => {
         const either = app.auth([app.authenticate as never, byKey as never])
         app.get('/either', { preHandler: either }, async () => 'in')
-        app.get('/nowhere', { preHandler: either }, async (_request, reply) => await reply.code(404).send())
+        app.get(
+          '/nowhere',
+          { preHandler: either },
+          async (_request, reply) => await reply.code(404).send()
+        )
       })
     }
   })
@@ -132,8 +177,10 @@ t.test('a decorator of the application that has our name is said to stand in the
   const app = Fastify()
   t.teardown(async () => await app.close())
   app.decorate('authenticate', (() => 'mine') as never)
-  await t.rejects(async () => await app.register(authPlugin, { secret, store: store() }),
-    { code: 'INVALID_OPTION', message: /decorateAuthenticate is true, and the instance has a decorator named authenticate/ })
+  await t.rejects(async () => await app.register(authPlugin, { secret, store: store() }), {
+    code: 'INVALID_OPTION',
+    message: /decorateAuthenticate is true, and the instance has a decorator named authenticate/
+  })
   const other = Fastify()
   t.teardown(async () => await other.close())
   other.decorate('authenticate', (() => 'mine') as never)
@@ -152,7 +199,10 @@ t.test('a logout over HTTP/2 ends all sessions, without a length of the body', a
   const session = connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
   t.teardown(() => session.close())
   const post = async (path: string, headers: object, body?: string) => {
-    const stream = session.request({ ':method': 'POST', ':path': path, ...headers }, { endStream: body === undefined })
+    const stream = session.request(
+      { ':method': 'POST', ':path': path, ...headers },
+      { endStream: body === undefined }
+    )
     if (body !== undefined) stream.end(body)
     const [answer] = await once(stream, 'response') as [Record<string, unknown>]
     stream.resume()
@@ -162,7 +212,11 @@ t.test('a logout over HTTP/2 ends all sessions, without a length of the body', a
   await post('/login', {})
   const cookie = String((await post('/login', {}))['set-cookie']).split(';')[0]
   const type = { 'content-type': 'application/json' }
-  t.match(await post('/auth/refresh', { cookie, ...type }), { ':status': 200 }, 'an empty body of any type is fine')
+  t.match(
+    await post('/auth/refresh', { cookie, ...type }),
+    { ':status': 200 },
+    'an empty body of any type is fine'
+  )
   t.match(await post('/auth/logout', { cookie, ...type }, '{"all":true}'), { ':status': 204 })
   t.strictSame(await app.sessions.list('ada'), [])
 })
@@ -171,7 +225,12 @@ t.test('what a body says is bounded, and what is said of it is short', async (t)
   const { app, login } = await build(t)
   const { cookie } = await login()
   const logout = async (payload: string, type = 'application/json') =>
-    await app.inject({ method: 'POST', url: '/auth/logout', headers: { cookie, 'content-type': type }, payload })
+    await app.inject({
+      method: 'POST',
+      url: '/auth/logout',
+      headers: { cookie, 'content-type': type },
+      payload
+    })
   const deep = await logout(`{"all":${'['.repeat(5000)}${']'.repeat(5000)}}`)
   t.equal(deep.statusCode, 400)
   const long = await logout(`{"all":[${'0,'.repeat(5000)}0]}`)
@@ -194,9 +253,16 @@ t.test('a foreign page meets the check of the origin before any hook of the rout
       routes: { refresh: hooks, logout: hooks }
     })
     const { cookie } = await login()
-    for (const [url, given] of [['/auth/refresh', cookie], ['/auth/refresh', 'old=1'], ['/auth/logout', cookie], ['/auth/logout', 'old=1']]) {
+    for (const [url, given] of [
+      ['/auth/refresh', cookie],
+      ['/auth/refresh', 'old=1'],
+      ['/auth/logout', cookie],
+      ['/auth/logout', 'old=1']
+    ]) {
       const response = await app.inject({
-        method: 'POST', url, headers: { cookie: given, origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
+        method: 'POST',
+        url,
+        headers: { cookie: given, origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
       })
       t.match(response.json(), { statusCode: 403, code: 'CROSS_ORIGIN_REQUEST' }, `${url} ${given}`)
     }
@@ -205,12 +271,26 @@ t.test('a foreign page meets the check of the origin before any hook of the rout
 })
 
 t.test('trusted origins may be patterns, which must match the whole origin', async (t) => {
-  const { login, refresh } = await build(t, { trustedOrigins: [/https:\/\/[\w-]+\.preview\.example/g] })
+  const { login, refresh } = await build(t, {
+    trustedOrigins: [/https:\/\/[\w-]+\.preview\.example/g]
+  })
   let client = await login()
   for (let i = 0; i < 2; i++) {
-    client = toClient(await refresh(client, { headers: { origin: 'https://pr-7.preview.example', 'sec-fetch-site': 'cross-site' } }))
+    client = toClient(
+      await refresh(client, {
+        headers: { origin: 'https://pr-7.preview.example', 'sec-fetch-site': 'cross-site' }
+      })
+    )
   }
-  for (const origin of ['https://pr-7.preview.example.evil.example', 'http://pr-7.preview.example', 'https://a.b.preview.example']) {
-    t.equal((await refresh(client, { headers: { origin, 'sec-fetch-site': 'cross-site' } })).statusCode, 403, origin)
+  for (const origin of [
+    'https://pr-7.preview.example.evil.example',
+    'http://pr-7.preview.example',
+    'https://a.b.preview.example'
+  ]) {
+    t.equal(
+      (await refresh(client, { headers: { origin, 'sec-fetch-site': 'cross-site' } })).statusCode,
+      403,
+      origin
+    )
   }
 })

@@ -20,33 +20,66 @@ async function register (options: unknown): Promise<Error | undefined> {
 }
 
 /** Has every member that RedisStore uses, and does nothing. */
-const clientOfAllMembers = () => Object.assign(Object.fromEntries([
-  'evalsha', 'eval', 'evalshaBuffer', 'evalBuffer', 'script', 'info', 'publish', 'connect', 'duplicate', 'on'
-].map((name) => [name, () => {}])), { status: 'wait' })
+const clientOfAllMembers = () =>
+  Object.assign(
+    Object.fromEntries(
+      [
+        'evalsha',
+        'eval',
+        'evalshaBuffer',
+        'evalBuffer',
+        'script',
+        'info',
+        'publish',
+        'connect',
+        'duplicate',
+        'on'
+      ].map((name) => [name, () => {}])
+    ),
+    { status: 'wait' }
+  )
 
 t.test('a wrong option is named, with what was given and what is allowed', async (t) => {
   const wrong: Array<[object, RegExp]> = [
     [{ secrets: 'x' }, /option secrets is unknown; allowed: secret, redis, store/],
-    [{ accessToken: { lifetme: 1 } }, /option accessToken\.lifetme is unknown; allowed: accessToken\.lifetime/],
+    [
+      { accessToken: { lifetme: 1 } },
+      /option accessToken\.lifetme is unknown; allowed: accessToken\.lifetime/
+    ],
     [{ accessToken: 30 }, /option accessToken is 30; allowed: an object/],
-    [{ accessToken: { lifetime: 'soon' } }, /accessToken\.lifetime is "soon"; allowed: a duration above 0/],
+    [
+      { accessToken: { lifetime: 'soon' } },
+      /accessToken\.lifetime is "soon"; allowed: a duration above 0/
+    ],
     [{ accessToken: { lifetime: 0 } }, /accessToken\.lifetime is 0/],
     [{ accessToken: { lifetime: 0.5 } }, /accessToken\.lifetime is 500 ms; allowed: one second/],
     [{ accessToken: { lifetime: null } }, /accessToken\.lifetime is null/],
     [{ accessToken: { issuer: '' } }, /accessToken\.issuer is ""/],
     [{ accessToken: { audience: [] } }, /accessToken\.audience is \[\]/],
     [{ accessToken: { audience: ['a', 1] } }, /accessToken\.audience is \["a", 1\]/],
-    [{ refreshToken: { gracePeriod: -1 } }, /refreshToken\.gracePeriod is -1; allowed: a duration of 0 or more/],
+    [
+      { refreshToken: { gracePeriod: -1 } },
+      /refreshToken\.gracePeriod is -1; allowed: a duration of 0 or more/
+    ],
     [{ refreshToken: { absoluteLifetime: '11y' } }, /refreshToken\.absoluteLifetime is "11y"/],
-    [{ refreshToken: { absoluteLifetime: Infinity } }, /refreshToken\.absoluteLifetime is Infinity/],
-    [{ refreshToken: { idleLifetime: '91d' } }, /refreshToken\.idleLifetime is 7862400 s; allowed: up to refreshToken\.absoluteLifetime, 7776000 s/],
+    [
+      { refreshToken: { absoluteLifetime: Infinity } },
+      /refreshToken\.absoluteLifetime is Infinity/
+    ],
+    [
+      { refreshToken: { idleLifetime: '91d' } },
+      /refreshToken\.idleLifetime is 7862400 s; allowed: up to refreshToken\.absoluteLifetime, 7776000 s/
+    ],
     [{ refreshToken: { paired: 'yes' } }, /refreshToken\.paired is "yes"/],
     [{ refreshToken: { transports: [] } }, /refreshToken\.transports is \[\]/],
     [{ refreshToken: { transports: ['cookie', 'cookie'] } }, /refreshToken\.transports/],
     [{ refreshToken: { transports: ['header'] } }, /refreshToken\.transports is \["header"\]/],
     [{ refreshToken: { cookie: { maxAge: 1 } } }, /refreshToken\.cookie\.maxAge is unknown/],
     [{ refreshToken: { cookie: { name: 'a b' } } }, /refreshToken\.cookie\.name is "a b"/],
-    [{ refreshToken: { cookie: { name: '__Host-x', path: '/auth' } } }, /cookie\.name is "__Host-x"; allowed: the prefix __Host- only with/],
+    [
+      { refreshToken: { cookie: { name: '__Host-x', path: '/auth' } } },
+      /cookie\.name is "__Host-x"; allowed: the prefix __Host- only with/
+    ],
     [{ refreshToken: { cookie: { name: '__Host-x', path: '/', domain: 'a.b' } } }, /__Host-/],
     [{ refreshToken: { cookie: { name: '__Secure-x', secure: false } } }, /__Secure-/],
     [{ refreshToken: { cookie: { path: 'auth' } } }, /refreshToken\.cookie\.path is "auth"/],
@@ -59,7 +92,10 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ prefix: '/:id' }, /prefix is "\/:id"/],
     [{ routes: { refresh: 'no' } }, /routes\.refresh is "no"/],
     [{ routes: { jwks: true } }, /routes\.jwks is true; allowed: a ring with a key pair/],
-    [{ trustedOrigins: 'https://a.b' }, /trustedOrigins is "https:\/\/a\.b"; allowed: an array of origins/],
+    [
+      { trustedOrigins: 'https://a.b' },
+      /trustedOrigins is "https:\/\/a\.b"; allowed: an array of origins/
+    ],
     [{ trustedOrigins: ['https://a.b/'] }, /trustedOrigins is \["https:\/\/a\.b\/"\]/],
     [{ trustedOrigins: ['*'] }, /trustedOrigins/],
     [{ storeTimeout: 0 }, /storeTimeout is 0/],
@@ -68,10 +104,31 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ revocation: true }, /revocation is true; allowed: 'none' or 'push'/],
     [{ store: {} }, /store is of type object; allowed: a Store/],
     [{ store, redis: clientOfAllMembers() }, /store is given beside redis/],
-    [{ store: undefined, redis: 'redis://:password@localhost' }, /^(?!.*password).*redis is of type string/],
+    [
+      { store: undefined, redis: 'redis://:password@localhost' },
+      /^(?!.*password).*redis is of type string/
+    ],
     [{ store: 'redis://:password@localhost' }, /^(?!.*password).*store is of type string/],
-    [{ store: undefined }, /store is missing.*register @fastify\/redis first, pass redis.*or pass store/],
-    [{ store: { now () {}, create () {}, find () {}, list () {}, rotate () {}, update () {}, end () {}, endAll () {} }, revocation: 'push' }, /revocation is 'push'; allowed: 'none' with a store that has no listen/],
+    [
+      { store: undefined },
+      /store is missing.*register @fastify\/redis first, pass redis.*or pass store/
+    ],
+    [
+      {
+        store: {
+          now () {},
+          create () {},
+          find () {},
+          list () {},
+          rotate () {},
+          update () {},
+          end () {},
+          endAll () {}
+        },
+        revocation: 'push'
+      },
+      /revocation is 'push'; allowed: 'none' with a store that has no listen/
+    ],
     [{ prefix: 'x'.repeat(100) }, /prefix is "x{60}…"/],
     [{ claims: undefined, onReuse: () => {}, prefix: () => {} }, /prefix is a function/]
   ]
@@ -82,7 +139,18 @@ t.test('a wrong option is named, with what was given and what is allowed', async
 })
 
 t.test('a wrong secret is refused without being named', async (t) => {
-  for (const wrong of [undefined, null, '', 'hunter2', 5, Buffer.from('hunter2'), {}, [], ['hunter2'], [secret, 'hunter2']]) {
+  for (const wrong of [
+    undefined,
+    null,
+    '',
+    'hunter2',
+    5,
+    Buffer.from('hunter2'),
+    {},
+    [],
+    ['hunter2'],
+    [secret, 'hunter2']
+  ]) {
     const error = await register({ secret: wrong, store })
     t.match(error, { code: 'INVALID_OPTION', message: /secret/ })
     t.notMatch(error?.message, /hunter2/)
@@ -90,13 +158,34 @@ t.test('a wrong secret is refused without being named', async (t) => {
 })
 
 t.test('the origins of WebViews and extensions can be trusted', async (t) => {
-  t.equal(await register({ secret, store, trustedOrigins: ['capacitor://localhost', 'chrome-extension://abcdef', 'http://localhost:8080'] }), undefined)
-  for (const origin of ['capacitor://localhost/', 'https:///a', 'file:///', 'javascript:x']) t.match(await register({ secret, store, trustedOrigins: [origin] }), { code: 'INVALID_OPTION' }, origin)
+  t.equal(
+    await register({
+      secret,
+      store,
+      trustedOrigins: [
+        'capacitor://localhost',
+        'chrome-extension://abcdef',
+        'http://localhost:8080'
+      ]
+    }),
+    undefined
+  )
+  for (const origin of ['capacitor://localhost/', 'https:///a', 'file:///', 'javascript:x']) {
+    t.match(
+      await register({ secret, store, trustedOrigins: [origin] }),
+      { code: 'INVALID_OPTION' },
+      origin
+    )
+  }
 })
 
 t.test('the objects of the caller are never changed', async (t) => {
   const freeze = <T extends object>(given: T): T => {
-    for (const member of Object.values(given)) if (typeof member === 'object' && member !== null && !(member instanceof MemoryStore)) freeze(member)
+    for (const member of Object.values(given)) {
+      if (typeof member === 'object' && member !== null && !(member instanceof MemoryStore)) {
+        freeze(member)
+      }
+    }
     return Object.freeze(given)
   }
   const options = freeze({
@@ -118,7 +207,15 @@ t.test('a route can be left out, or given options of its own', async (t) => {
     secret,
     store,
     prefix: '/session',
-    routes: { refresh: false, logout: { config: { tag: 'mine' } as object, onRequest: async (request) => { seen.push(request.routeOptions.config) } } }
+    routes: {
+      refresh: false,
+      logout: {
+        config: { tag: 'mine' } as object,
+        onRequest: async (request) => {
+          seen.push(request.routeOptions.config)
+        }
+      }
+    }
   })
   t.equal((await app.inject({ method: 'POST', url: '/session/refresh' })).statusCode, 404)
   t.equal((await app.inject({ method: 'POST', url: '/session/logout' })).statusCode, 204)
@@ -145,7 +242,16 @@ t.test('it starts while Redis is down, says so, and never closes the client', as
   await server.kill()
   const client = server.client()
   const lines: string[] = []
-  const app = Fastify({ logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } })
+  const app = Fastify({
+    logger: {
+      level: 'warn',
+      stream: {
+        write: (line) => {
+          lines.push(line)
+        }
+      }
+    }
+  })
   await app.register(authPlugin, { secret, redis: client, storeTimeout: 0.05 })
   app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
   await app.ready()
@@ -153,7 +259,11 @@ t.test('it starts while Redis is down, says so, and never closes the client', as
   t.equal((await app.inject({ method: 'POST', url: '/login' })).statusCode, 503)
   await server.start()
   await client.ping()
-  t.equal((await app.inject({ method: 'POST', url: '/login' })).statusCode, 200, 'service resumes by itself')
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/login' })).statusCode,
+    200,
+    'service resumes by itself'
+  )
   await app.close()
   t.equal(await client.ping(), 'PONG')
 })

@@ -15,10 +15,17 @@ const readme = readFileSync(join(__dirname, '../README.md'), 'utf8')
 function table (heading: string): string[][] {
   const section = readme.slice(readme.indexOf(`\n## ${heading}\n`)).split('\n## ')[1] ?? ''
   const rows = section.split('\n').filter((line) => line.startsWith('|')).slice(2)
-  return rows.map((row) => row.replaceAll('\\|', '¦').split('|').slice(1, -1).map((cell) => cell.trim()))
+  return rows.map((row) =>
+    row
+      .replaceAll('\\|', '¦')
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim())
+  )
 }
 
-const quoted = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
+const quoted = (cell = ''): string[] =>
+  [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 
 /** What the source allows under a path: it says so itself, when asked for what it does not know. */
 function allowed (path: string[]): string[] {
@@ -33,19 +40,32 @@ function allowed (path: string[]): string[] {
 }
 
 t.test('the table of options has every option of the source, and no other', async (t) => {
-  const source = allowed([]).flatMap((name) => allowed([name])).filter((name) => name !== 'secret.nobody')
+  const source = allowed([])
+    .flatMap((name) => allowed([name]))
+    .filter((name) => name !== 'secret.nobody')
   t.ok(source.includes('refreshToken.gracePeriod'))
   t.strictSame(table('Options').flatMap(([name]) => quoted(name)).sort(), source.sort())
 })
 
 t.test('the table of options has the defaults of the source', async (t) => {
   const settings = readSettings({ secret, store: new MemoryStore() }, Fastify())
-  const of = (path: string): unknown => path.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], settings)
+  const of = (path: string): unknown =>
+    path
+      .split('.')
+      .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], settings)
   let compared = 0
   for (const [names, type = '', given = ''] of table('Options')) {
     const [path = ''] = quoted(names)
     const text = /^`([^`]*)`/.exec(given)?.[1]
-    if (text === undefined || path === 'redis' || path === 'revocation' || path === 'trustedOrigins' || path.startsWith('durability')) continue
+    if (
+      text === undefined ||
+      path === 'redis' ||
+      path === 'revocation' ||
+      path === 'trustedOrigins' ||
+      path.startsWith('durability')
+    ) {
+      continue
+    }
     compared++
     const value: unknown = JSON.parse(text.replaceAll("'", '"'))
     t.strictSame(of(path), type.startsWith('duration') ? toMilliseconds(value) : value, path)
@@ -61,7 +81,12 @@ t.test('the table of errors has every code of the source with its status, and no
     return [`${code} ${statusCode}`]
   })
   t.ok(source.length > 10)
-  t.strictSame(table('Errors').flatMap(([codes, status]) => quoted(codes).map((code) => `${code} ${status}`)).sort(), source.sort())
+  t.strictSame(
+    table('Errors')
+      .flatMap(([codes, status]) => quoted(codes).map((code) => `${code} ${status}`))
+      .sort(),
+    source.sort()
+  )
 })
 
 t.test('the list of events has every channel of the source, and no other', async (t) => {
@@ -77,7 +102,10 @@ t.test('the threat model names tests that exist', async (t) => {
   t.equal(page.split('../test/').length - 1, named.length, 'all of them')
   for (const [, label = '', file = '', title = ''] of named) {
     t.equal(label, file)
-    t.ok(readFileSync(join(__dirname, `${file}.test.ts`), 'utf8').includes(`t.test('${title}'`), `${file}: ${title}`)
+    t.ok(
+      readFileSync(join(__dirname, `${file}.test.ts`), 'utf8').includes(`t.test('${title}'`),
+      `${file}: ${title}`
+    )
   }
 })
 

@@ -3,7 +3,17 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
 import { userTagOf } from '../lib/session/content'
-import { build, day, hour, minute, peek, second as sec, secret, TestClock, toClient } from './support/app'
+import {
+  build,
+  day,
+  hour,
+  minute,
+  peek,
+  second as sec,
+  secret,
+  TestClock,
+  toClient
+} from './support/app'
 import { observe } from './support/events'
 import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
@@ -18,9 +28,19 @@ t.test('a refresh rotates the refresh token and issues a fresh access token', as
   const second = toClient(response)
   t.equal(response.headers['cache-control'], 'no-store')
   t.strictSame(Object.keys(second.body), ['access_token', 'token_type', 'expires_in'])
-  t.match(peek(second.refreshToken), { gen: 2, key: peek(first.refreshToken).key, exp: (clock.ms + 14 * day) / 1000 })
+  t.match(peek(second.refreshToken), {
+    gen: 2,
+    key: peek(first.refreshToken).key,
+    exp: (clock.ms + 14 * day) / 1000
+  })
   const [before, after] = [peek(first.body.access_token), peek(second.body.access_token)]
-  t.match(after, { sub: 'ada', role: 'admin', sid: before.sid, auth_time: before.auth_time, iat: clock.ms / 1000 })
+  t.match(after, {
+    sub: 'ada',
+    role: 'admin',
+    sid: before.sid,
+    auth_time: before.auth_time,
+    iat: clock.ms / 1000
+  })
   clock.pass(minute)
   t.equal(code(await me(first)), 'ACCESS_TOKEN_EXPIRED')
   t.equal((await me(second)).statusCode, 200)
@@ -29,16 +49,56 @@ t.test('a refresh rotates the refresh token and issues a fresh access token', as
 t.test('a body is not needed, whatever content type is named', async (t) => {
   const { login, refresh, logout } = await build(t)
   const client = await login()
-  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain', 'nonsense', ';', 'application/json, text/plain']) {
+  for (const type of [
+    'application/json',
+    'application/x-www-form-urlencoded',
+    'text/plain',
+    'nonsense',
+    ';',
+    'application/json, text/plain'
+  ]) {
     t.equal((await refresh(client, { headers: { 'content-type': type } })).statusCode, 200, type)
-    t.equal((await refresh(client, { headers: { 'content-type': type, 'content-length': '0' } })).statusCode, 200, type)
+    t.equal(
+      (await refresh(client, { headers: { 'content-type': type, 'content-length': '0' } }))
+        .statusCode,
+      200,
+      type
+    )
   }
-  t.equal((await refresh(client, { payload: Readable.from([]), headers: { 'content-type': 'application/json', 'transfer-encoding': 'chunked' } })).statusCode, 200, 'in chunks, none of them')
+  t.equal(
+    (
+      await refresh(client, {
+        payload: Readable.from([]),
+        headers: { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
+      })
+    ).statusCode,
+    200,
+    'in chunks, none of them'
+  )
   t.equal((await refresh(client, { payload: {} })).statusCode, 200)
-  t.equal((await refresh(client, { payload: '{"x"', headers: { 'content-type': 'application/json' } })).statusCode, 400)
-  t.match((await refresh(client, { payload: 'a=1', headers: { 'content-type': 'application/x-www-form-urlencoded' } })).json(), { statusCode: 415, message: /application\/x-www-form-urlencoded; allowed/ })
-  t.match((await refresh(client, { payload: 'a=1' })).json(), { statusCode: 415, message: /none; allowed/ })
-  t.equal((await logout(client, { headers: { 'content-type': 'application/x-www-form-urlencoded' } })).statusCode, 204)
+  t.equal(
+    (await refresh(client, { payload: '{"x"', headers: { 'content-type': 'application/json' } }))
+      .statusCode,
+    400
+  )
+  t.match(
+    (
+      await refresh(client, {
+        payload: 'a=1',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' }
+      })
+    ).json(),
+    { statusCode: 415, message: /application\/x-www-form-urlencoded; allowed/ }
+  )
+  t.match((await refresh(client, { payload: 'a=1' })).json(), {
+    statusCode: 415,
+    message: /none; allowed/
+  })
+  t.equal(
+    (await logout(client, { headers: { 'content-type': 'application/x-www-form-urlencoded' } }))
+      .statusCode,
+    204
+  )
 })
 
 t.test('a wrong token is refused without the store being asked', async (t) => {
@@ -49,11 +109,21 @@ t.test('a wrong token is refused without the store being asked', async (t) => {
   store.rotate = async () => { t.fail('the store was asked'); return { outcome: 'unknown' } }
   const [head, payload, signature] = good.split('.') as [string, string, string]
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
-  const sign = (head: string, payload: string) => `${head}.${payload}.${createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')}`
+  const sign = (head: string, payload: string) =>
+    `${head}.${payload}.${createHmac('sha256', secret).update(`${head}.${payload}`).digest('base64url')}`
   const cases = {
     REFRESH_TOKEN_MISSING: [''],
     REFRESH_TOKEN_INVALID: [
-      'x', '.', '..', '...', 'null', good.slice(0, -1), `${good}.`, ` ${good}`.repeat(2), 'a'.repeat(5000), `${good}${'a'.repeat(4096)}`,
+      'x',
+      '.',
+      '..',
+      '...',
+      'null',
+      good.slice(0, -1),
+      `${good}.`,
+      ` ${good}`.repeat(2),
+      'a'.repeat(5000),
+      `${good}${'a'.repeat(4096)}`,
       `${head}.${payload}.${signature.split('').reverse().join('')}`,
       `${head}.${encode({ ...peek(good), gen: 2 })}.${signature}`,
       `${encode({ alg: 'none', typ: 'rt+jwt', kid: peek(good, 0).kid })}.${payload}.`,
@@ -98,7 +168,10 @@ t.test('a repeat answers the same refresh token and extends nothing', async (t) 
   t.strictSame(seen(), [
     ['login', { sid, sub: 'ada', generation: 1 }],
     ['refresh', { sid, sub: 'ada', generation: 2, msSinceRotation: minute }],
-    ['repeat', { sid, sub: 'ada', generation: 2, msSinceRotation: 5 * sec, distance: 1, streak: 1 }],
+    [
+      'repeat',
+      { sid, sub: 'ada', generation: 2, msSinceRotation: 5 * sec, distance: 1, streak: 1 }
+    ],
     ['reuse', { sid, sub: 'ada', generation: 2, msSinceRotation: 10 * sec, distance: 1 }]
   ])
 })
@@ -119,16 +192,48 @@ t.test('reuse ends that session alone, and is told once', async (t) => {
   t.equal(codes.filter((code) => code === 'REFRESH_TOKEN_REUSED').length, 1)
   t.equal(codes.filter((code) => code === 'REFRESH_TOKEN_INVALID').length, 19)
   const sid = peek(victim.body.access_token).sid
-  t.strictSame(reuses, [{ sid, sub: 'ada', generation: 3, distance: 2, msSinceRotation: 10 * sec, prefix: '/auth', url: '/auth/refresh' }])
+  t.strictSame(reuses, [
+    {
+      sid,
+      sub: 'ada',
+      generation: 3,
+      distance: 2,
+      msSinceRotation: 10 * sec,
+      prefix: '/auth',
+      url: '/auth/refresh'
+    }
+  ])
   t.equal(lines.filter((line) => /refresh token reuse/.test(line)).length, 1)
   t.match(JSON.parse(lines.find((line) => /reuse/.test(line)) ?? ''), { level: 40, sid })
-  t.strictSame((await app.sessions.list('ada')).map(({ sid }) => sid), [peek(other.body.access_token).sid])
+  t.strictSame(
+    (await app.sessions.list('ada')).map(({ sid }) => sid),
+    [peek(other.body.access_token).sid]
+  )
 })
 
 t.test('an onReuse hook that throws or rejects undoes nothing', async (t) => {
   const errors: string[] = []
-  for (const onReuse of [() => { throw new Error('thrown') }, async () => { throw new Error('rejected') }]) {
-    const { login, refresh, clock } = await build(t, { onReuse, server: { logger: { level: 'error', stream: { write: (line) => { errors.push(line) } } } } })
+  for (const onReuse of [
+    () => {
+      throw new Error('thrown')
+    },
+    async () => {
+      throw new Error('rejected')
+    }
+  ]) {
+    const { login, refresh, clock } = await build(t, {
+      onReuse,
+      server: {
+        logger: {
+          level: 'error',
+          stream: {
+            write: (line) => {
+              errors.push(line)
+            }
+          }
+        }
+      }
+    })
     const client = await login()
     await refresh(toClient(await refresh(client)))
     clock.pass(10 * sec)
@@ -138,7 +243,9 @@ t.test('an onReuse hook that throws or rejects undoes nothing', async (t) => {
 })
 
 t.test('both lifetimes end a session, to the millisecond', async (t) => {
-  const { login, refresh, clock } = await build(t, { refreshToken: { idleLifetime: '1h', absoluteLifetime: '90m' } })
+  const { login, refresh, clock } = await build(t, {
+    refreshToken: { idleLifetime: '1h', absoluteLifetime: '90m' }
+  })
   clock.pass(250)
   let client = await login()
   clock.pass(hour - 1)
@@ -167,15 +274,28 @@ t.test('a token ahead of the store heals the session', async (t) => {
   // What a failover without the last three writes leaves behind.
   const { content, signer, sid } = record ?? { content: '', signer: '', sid: '' }
   await store.end(userTag, sid)
-  await store.create(userTag, { sid, content, signer, idleLifetime: day, absoluteLifetime: 2 * day, maxSessions: 50 })
+  await store.create(userTag, {
+    sid,
+    content,
+    signer,
+    idleLifetime: day,
+    absoluteLifetime: 2 * day,
+    maxSessions: 50
+  })
   const healed = toClient(await refresh(latest))
   t.equal(peek(healed.refreshToken).gen, 5)
   t.equal(toClient(await refresh(latest)).refreshToken, healed.refreshToken)
-  t.match(seen().slice(-3), [['heal', { sid, distance: 3, generation: 5 }], ['refresh', { sid, generation: 5 }], ['repeat', { sid }]])
+  t.match(seen().slice(-3), [
+    ['heal', { sid, distance: 3, generation: 5 }],
+    ['refresh', { sid, generation: 5 }],
+    ['repeat', { sid }]
+  ])
 })
 
 t.test('a page of a foreign origin is refused, and changes nothing', async (t) => {
-  const { login, refresh, logout, app } = await build(t, { trustedOrigins: ['https://app.example.com'] })
+  const { login, refresh, logout, app } = await build(t, {
+    trustedOrigins: ['https://app.example.com']
+  })
   const client = await login()
   const before = await app.sessions.list('ada')
   const foreign = [
@@ -190,13 +310,20 @@ t.test('a page of a foreign origin is refused, and changes nothing', async (t) =
     { origin: 'http://local host' }
   ]
   for (const headers of foreign) {
-    for (const response of [await refresh(client, { headers }), await logout(client, { headers })]) {
+    for (const response of [
+      await refresh(client, { headers }),
+      await logout(client, { headers })
+    ]) {
       t.equal(response.statusCode, 403, JSON.stringify(headers))
       t.equal(code(response), 'CROSS_ORIGIN_REQUEST')
       t.notOk(response.headers['set-cookie'])
     }
   }
-  t.equal((await logout({ cookie: '' }, { headers: { 'sec-fetch-site': 'cross-site' } })).statusCode, 403, 'nor can it clear a cookie that it cannot send')
+  t.equal(
+    (await logout({ cookie: '' }, { headers: { 'sec-fetch-site': 'cross-site' } })).statusCode,
+    403,
+    'nor can it clear a cookie that it cannot send'
+  )
   t.strictSame(await app.sessions.list('ada'), before)
   const own = [
     {},
@@ -207,14 +334,19 @@ t.test('a page of a foreign origin is refused, and changes nothing', async (t) =
     { origin: 'https://app.example.com', 'sec-fetch-site': 'cross-site' },
     { origin: 'https://app.example.com' }
   ]
-  for (const headers of own) t.equal((await refresh(client, { headers })).statusCode, 200, JSON.stringify(headers))
+  for (const headers of own) {
+    t.equal((await refresh(client, { headers })).statusCode, 200, JSON.stringify(headers))
+  }
 })
 
 t.test('the token is judged before the origin', async (t) => {
   const { refresh, login, clock } = await build(t)
   const headers = { 'sec-fetch-site': 'cross-site' }
   t.equal(code(await refresh({ cookie: '' }, { headers })), 'REFRESH_TOKEN_MISSING')
-  t.equal(code(await refresh({ cookie: '__Host-refresh_token=x' }, { headers })), 'REFRESH_TOKEN_INVALID')
+  t.equal(
+    code(await refresh({ cookie: '__Host-refresh_token=x' }, { headers })),
+    'REFRESH_TOKEN_INVALID'
+  )
   const client = await login()
   clock.pass(14 * day)
   t.equal(code(await refresh(client, { headers })), 'REFRESH_TOKEN_EXPIRED')
@@ -225,10 +357,16 @@ t.test('among cookies of one name the authentic one counts', async (t) => {
   const old = await login()
   const ended = await login()
   const client = toClient(await refresh(old))
-  const cookies = (...list: Array<{ cookie: string }>) => ({ cookie: list.map(({ cookie }) => cookie).join('; ') })
+  const cookies = (...list: Array<{ cookie: string }>) => ({
+    cookie: list.map(({ cookie }) => cookie).join('; ')
+  })
   const junk = { cookie: '__Host-refresh_token=junk; a=b; __Host-refresh_token="' }
   t.equal(peek(toClient(await refresh(cookies(junk, client))).refreshToken).gen, 3)
-  t.equal(peek(toClient(await refresh(cookies(old, client, junk))).refreshToken).gen, 3, 'of one session, the newest')
+  t.equal(
+    peek(toClient(await refresh(cookies(old, client, junk))).refreshToken).gen,
+    3,
+    'of one session, the newest'
+  )
   clock.pass(minute)
   const revived = await login({ sub: 'bob' })
   clock.pass(-minute)
@@ -238,14 +376,21 @@ t.test('among cookies of one name the authentic one counts', async (t) => {
 
 t.test('a cookie whose session is ended now does not lock out the living one beside it', async (t) => {
   const reuses: string[] = []
-  const { login, refresh, app, clock } = await build(t, { onReuse: ({ sub }) => { reuses.push(sub) }, claims: ({ sub }) => sub === 'eve' ? null : {} })
+  const { login, refresh, app, clock } = await build(t, {
+    onReuse: ({ sub }) => {
+      reuses.push(sub)
+    },
+    claims: ({ sub }) => (sub === 'eve' ? null : {})
+  })
   const living = await login({ sub: 'ada' })
   clock.pass(minute)
   const planted = await login({ sub: 'mallory' })
   await refresh(toClient(await refresh(planted)))
   clock.pass(10 * sec)
   const denied = await login({ sub: 'eve' })
-  const response = await refresh({ cookie: `${planted.cookie}; ${denied.cookie}; ${living.cookie}` })
+  const response = await refresh({
+    cookie: `${planted.cookie}; ${denied.cookie}; ${living.cookie}`
+  })
   t.equal(peek(toClient(response).refreshToken).key, peek(living.refreshToken).key)
   t.strictSame(reuses, ['mallory'])
   t.strictSame(await app.sessions.list('mallory'), [])
@@ -270,7 +415,13 @@ t.test('while the clock of the store is not known, the store is asked whether a 
   clock.pass(14 * day)
   let known = false
   const rotate = store.rotate.bind(store)
-  Object.assign(store, { now: () => known ? clock.ms : undefined, rotate: async (...args: Parameters<typeof rotate>) => { known = true; return await rotate(...args) } })
+  Object.assign(store, {
+    now: () => (known ? clock.ms : undefined),
+    rotate: async (...args: Parameters<typeof rotate>) => {
+      known = true
+      return await rotate(...args)
+    }
+  })
   t.equal((await logout({ cookie: client.cookie })).statusCode, 204)
   t.equal(code(await refresh(client)), 'REFRESH_TOKEN_EXPIRED')
   t.ok(known)
@@ -279,10 +430,13 @@ t.test('while the clock of the store is not known, the store is asked whether a 
 for (const name of ['MemoryStore', 'RedisStore']) {
   t.test(`${name}: 200 refreshes at once come to one rotation and one refresh token`, async (t) => {
     const seen = observe(t)
-    const store = name === 'MemoryStore' ? new MemoryStore() : new RedisStore((await redisFor(t)).client())
+    const store =
+      name === 'MemoryStore' ? new MemoryStore() : new RedisStore((await redisFor(t)).client())
     const nodes = [await build(t, { store }), await build(t, { store })] as const
     const client = await nodes[0].login()
-    const responses = await Promise.all(Array.from({ length: 200 }, async (_, i) => await nodes[i % 2 === 0 ? 0 : 1].refresh(client)))
+    const responses = await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => await nodes[i % 2 === 0 ? 0 : 1].refresh(client))
+    )
     const clients = responses.map(toClient)
     t.equal(new Set(clients.map(({ refreshToken }) => refreshToken)).size, 1)
     t.equal(peek(clients[0]?.refreshToken ?? '').gen, 2)
@@ -307,10 +461,18 @@ t.test('a store that has lost everything answers 401, and no alarm', async (t) =
 t.test('a store that is silent or gone answers 503 in time, and nothing is lost', async (t) => {
   const server = await redisFor(t)
   const seen = observe(t)
-  const { login, refresh, logout, me, app } = await build(t, { redis: server.client(), storeTimeout: 0.1 })
+  const { login, refresh, logout, me, app } = await build(t, {
+    redis: server.client(),
+    storeTimeout: 0.1
+  })
   const client = await login()
   const refused = async () => {
-    for (const response of [await refresh(client), await logout(client), await me(client, '/live'), await app.inject({ method: 'POST', url: '/login', payload: { claims: { sub: 'ada' } } })]) {
+    for (const response of [
+      await refresh(client),
+      await logout(client),
+      await me(client, '/live'),
+      await app.inject({ method: 'POST', url: '/login', payload: { claims: { sub: 'ada' } } })
+    ]) {
       t.match(response.json(), { statusCode: 503, code: 'STORE_UNAVAILABLE' })
       t.equal(response.headers['retry-after'], '1')
       t.notOk(response.headers['set-cookie'])
@@ -335,10 +497,18 @@ t.test('a dump of Redis holds no token and no part of one', async (t) => {
   const { login, refresh } = await build(t, { redis })
   const first = await login({ sub: 'ada', role: 'admin' })
   const second = toClient(await refresh(first))
-  const dump = JSON.stringify(await Promise.all((await redis.keys('*')).map(async (key) => [key, String(await redis.dump(key))])))
+  const dump = JSON.stringify(
+    await Promise.all(
+      (await redis.keys('*')).map(async (key) => [key, String(await redis.dump(key))])
+    )
+  )
   t.match(dump, String(peek(first.body.access_token).sid))
   for (const { refreshToken, body } of [first, second]) {
-    for (const secretPart of [String(peek(refreshToken).key), ...refreshToken.split('.'), ...body.access_token.split('.')]) {
+    for (const secretPart of [
+      String(peek(refreshToken).key),
+      ...refreshToken.split('.'),
+      ...body.access_token.split('.')
+    ]) {
       t.notOk(dump.includes(secretPart))
     }
   }

@@ -42,7 +42,12 @@ t.test('all endings of a turn are confirmed by one WAIT, and those that come mea
   await replication.confirm(one('warm'), 1, 5_000)
   const seen = await monitor(master)
   const names = async () => (await seen.flush()).map(([name]) => name)
-  t.strictSame(await Promise.all(Array.from({ length: 300 }, async () => await replication.confirm(one('u', 'dead'), 1, 5_000))), Array(300).fill(1))
+  t.strictSame(
+    await Promise.all(
+      Array.from({ length: 300 }, async () => await replication.confirm(one('u', 'dead'), 1, 5_000))
+    ),
+    Array(300).fill(1)
+  )
   t.strictSame(await names(), ['eval', 'wait'])
   t.equal(await replication.confirm([...one('u', 'a'), ...one('v', 'b')], 1, 5_000), 1)
   t.strictSame(await names(), ['eval', 'eval', 'wait'], 'of several users as well')
@@ -50,11 +55,18 @@ t.test('all endings of a turn are confirmed by one WAIT, and those that come mea
   const first = replication.confirm(one('u', 'x'), 1, 300)
   await new Promise(setImmediate)
   await new Promise(setImmediate)
-  const others = Array.from({ length: 40 }, async (_, i) => await replication.confirm(one(`user-${i}`, 'y'), 1, 5_000))
+  const others = Array.from(
+    { length: 40 },
+    async (_, i) => await replication.confirm(one(`user-${i}`, 'y'), 1, 5_000)
+  )
   t.equal(await first, 0)
   await replica.client().replicaof('127.0.0.1', master.port)
   await join(replica)
-  t.strictSame(await Promise.all(others), Array(40).fill(1), 'one that nobody confirms takes nothing from the others')
+  t.strictSame(
+    await Promise.all(others),
+    Array(40).fill(1),
+    'one that nobody confirms takes nothing from the others'
+  )
   t.strictSame((await names()).filter((name) => name === 'wait'), ['wait', 'wait'])
 })
 
@@ -64,7 +76,10 @@ t.test('after any number of confirmations that failed the next one is confirmed'
   t.teardown(() => replication.close())
   await cutOff(replica)
   for (let i = 0; i < 3; i++) {
-    const all = Array.from({ length: 120 }, async (_, i) => await replication.confirm(one(`user-${i}`, 'x'), 1, 30))
+    const all = Array.from(
+      { length: 120 },
+      async (_, i) => await replication.confirm(one(`user-${i}`, 'x'), 1, 30)
+    )
     t.strictSame(new Set(await Promise.all(all)), new Set([0]))
   }
   await replica.client().replicaof('127.0.0.1', master.port)
@@ -108,13 +123,21 @@ t.test('a server that refuses a write, or a connection that fails, confirms noth
   t.teardown(() => replication.close())
   await client.config('SET', 'maxmemory', 1)
   t.equal(await replication.confirm(one('u'), 1, 5_000), 0)
-  t.equal(await replication.confirm(one('u', 'x'), 1, 5_000), 1, 'what ends a session needs no memory')
+  t.equal(
+    await replication.confirm(one('u', 'x'), 1, 5_000),
+    1,
+    'what ends a session needs no memory'
+  )
   await client.config('SET', 'maxmemory', 0)
   await client.set('jwt:{u}', 'not a hash')
-  const both = [replication.confirm(one('u', 'x'), 1, 5_000), replication.confirm(one('v', 'x'), 1, 5_000)]
+  const both = [
+    replication.confirm(one('u', 'x'), 1, 5_000),
+    replication.confirm(one('v', 'x'), 1, 5_000)
+  ]
   t.strictSame(await Promise.all(both), [0, 1], 'and takes nothing from others')
   const broken = master.client()
-  broken.duplicate = () => master.track(new Redis({ path: '/nowhere', retryStrategy: null, maxRetriesPerRequest: 0 }))
+  broken.duplicate = () =>
+    master.track(new Redis({ path: '/nowhere', retryStrategy: null, maxRetriesPerRequest: 0 }))
   const none = new RedisStore(broken).replication()
   t.teardown(() => none.close())
   t.equal(await none.confirm(one('u', 'x'), 1, 5_000), 0)
@@ -129,7 +152,11 @@ t.test('a server that stands still holds nobody longer than told, and its connec
   client.duplicate = (...args) => { connections++; return duplicate(...args) }
   const replication: Replication = new RedisStore(client).replication()
   t.teardown(() => replication.close())
-  t.equal(await replication.confirm(one('u', 'x'), 1, 5_000), 1, 'whatever the client does with its own commands')
+  t.equal(
+    await replication.confirm(one('u', 'x'), 1, 5_000),
+    1,
+    'whatever the client does with its own commands'
+  )
   await master.pause()
   const [confirmed, ms] = await timed(replication.confirm(one('u', 'x'), 1, 50))
   t.equal(confirmed, 0)
@@ -163,7 +190,12 @@ t.test('closing opens no connection for those that still wait', async (t) => {
   const admin = server.client()
   const replication = new RedisStore(server.client()).replication()
   const first = replication.confirm(one('u', 'a'), 1, 200)
-  await until('the first to be asked for', async () => /cmdstat_wait:/.test(String(await admin.info('commandstats'))) || (await admin.client('LIST') as string).includes('cmd=wait'))
+  await until(
+    'the first to be asked for',
+    async () =>
+      /cmdstat_wait:/.test(String(await admin.info('commandstats'))) ||
+      ((await admin.client('LIST')) as string).includes('cmd=wait')
+  )
   const second = replication.confirm(one('u', 'b'), 1, 200)
   await new Promise(setImmediate)
   const before = Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1])
@@ -183,15 +215,34 @@ t.test('on a cluster each master is asked once, over whichever slots', async (t)
   t.equal(await replication.confirm(all, 1, 5_000), 1)
   const seen = await Promise.all(cluster.nodes.slice(0, 3).map(async (node) => await monitor(node)))
   t.equal(await replication.confirm(all, 1, 5_000), 1)
-  t.strictSame(await Promise.all(users.map(async (user) => await replication.confirm(one(user, 'y'), 1, 5_000))), users.map(() => 1))
-  const waits = await Promise.all(seen.map(async (each) => (await each.flush()).filter(([name]) => name === 'wait').length))
+  t.strictSame(
+    await Promise.all(
+      users.map(async (user) => await replication.confirm(one(user, 'y'), 1, 5_000))
+    ),
+    users.map(() => 1)
+  )
+  const waits = await Promise.all(
+    seen.map(async (each) => (await each.flush()).filter(([name]) => name === 'wait').length)
+  )
   t.strictSame(waits, [2, 2, 2])
 })
 
 t.test('the slot of a key is that of the server', async (t) => {
-  const server = await redisFor(t, { args: ['--cluster-enabled', 'yes', '--cluster-port', '0'] }).catch(() => undefined)
+  const server = await redisFor(t, {
+    args: ['--cluster-enabled', 'yes', '--cluster-port', '0']
+  }).catch(() => undefined)
   if (server === undefined) return
-  for (const key of ['jwt:{user-1}', 'jwt:{user-1}:sid', 'a', '', 'jwt:{}', '{', 'a}b{c}d{e}', 'jwt:{☎}', '{a{b}c}']) {
+  for (const key of [
+    'jwt:{user-1}',
+    'jwt:{user-1}:sid',
+    'a',
+    '',
+    'jwt:{}',
+    '{',
+    'a}b{c}d{e}',
+    'jwt:{☎}',
+    '{a{b}c}'
+  ]) {
     t.equal(slotOf(key), await server.client().cluster('KEYSLOT', key), key)
   }
 })

@@ -23,22 +23,47 @@ const push = { revocation: 'push' } as const
 
 /** Waits until this node refuses the client's access token because its session is over. */
 async function refused (node: TestApp, client: Client): Promise<void> {
-  await until('the ended session to be refused', async () => (await node.me(client)).json().code === 'SESSION_REVOKED', 5_000)
+  await until(
+    'the ended session to be refused',
+    async () => (await node.me(client)).json().code === 'SESSION_REVOKED',
+    5_000
+  )
 }
 
 /** A node whose log can be read, with its messages and levels. */
-async function logged (t: Test, options: Options): Promise<TestApp & { lines: () => Array<{ level: number, msg: string, reason?: string }> }> {
+async function logged (
+  t: Test,
+  options: Options
+): Promise<TestApp & { lines: () => Array<{ level: number, msg: string, reason?: string }> }> {
   const lines: string[] = []
-  const node = await build(t, { ...options, ...push, server: { logger: { stream: { write: (line: string) => { lines.push(line) } } } } })
+  const node = await build(t, {
+    ...options,
+    ...push,
+    server: {
+      logger: {
+        stream: {
+          write: (line: string) => {
+            lines.push(line)
+          }
+        }
+      }
+    }
+  })
   return { ...node, lines: () => lines.map((line) => JSON.parse(line)) }
 }
 
-const endings: Record<string, (nodes: { a: TestApp, client: Client, sub: string, sid: string }) => Promise<unknown>> = {
+const endings: Record<
+  string,
+  (nodes: { a: TestApp, client: Client, sub: string, sid: string }) => Promise<unknown>
+> = {
   'the logout route': async ({ a, client }) => await a.logout(client),
-  'the logout route, for all': async ({ a, client }) => await a.logout(client, { payload: { all: true } }),
+  'the logout route, for all': async ({ a, client }) =>
+    await a.logout(client, { payload: { all: true } }),
   revoke: async ({ a, sub, sid }) => await a.app.sessions.revoke(sub, sid),
   revokeAll: async ({ a, sub }) => await a.app.sessions.revokeAll(sub),
-  'a login above maxSessions': async ({ a, sub }) => { for (let i = 0; i < 3; i++) await a.login({ sub }) },
+  'a login above maxSessions': async ({ a, sub }) => {
+    for (let i = 0; i < 3; i++) await a.login({ sub })
+  },
   'a reuse': async ({ a, client }) => {
     for (const cookie of [client.cookie, client.cookie]) await a.refresh({ cookie })
   },
@@ -64,9 +89,15 @@ function battery (t: Test, name: string, options: () => Options): void {
         const { sid } = (await b.me(client)).json()
         t.ok(sid)
         await end({ a, client, sub, sid })
-        t.match((await a.me(client)).json(), { statusCode: 401, code: 'SESSION_REVOKED' }, 'at once where it ended')
+        t.match(
+          (await a.me(client)).json(),
+          { statusCode: 401, code: 'SESSION_REVOKED' },
+          'at once where it ended'
+        )
         await refused(b, client)
-        t.match((await b.me(client)).headers, { 'www-authenticate': /^Bearer error="invalid_token", error_description=/ })
+        t.match((await b.me(client)).headers, {
+          'www-authenticate': /^Bearer error="invalid_token", error_description=/
+        })
       })
     }
 
@@ -89,8 +120,12 @@ t.test('endings are pushed to every node', async (t) => {
   const cluster = await clusterFor(t)
   battery(t, 'on Redis Cluster', () => ({ redis: cluster.client() }))
   const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
-  battery(t, 'on Redis Cluster, by ioredis 5', () => ({ redis: cluster.track(new Cluster5(nodes)) }))
-  battery(t, 'on Redis Cluster, by iovalkey', () => ({ redis: cluster.track(new ValkeyCluster(nodes)) }))
+  battery(t, 'on Redis Cluster, by ioredis 5', () => ({
+    redis: cluster.track(new Cluster5(nodes))
+  }))
+  battery(t, 'on Redis Cluster, by iovalkey', () => ({
+    redis: cluster.track(new ValkeyCluster(nodes))
+  }))
 })
 
 t.test('endings are pushed whatever the client', async (t) => {
@@ -101,13 +136,22 @@ t.test('endings are pushed whatever the client', async (t) => {
     'ioredis 5': { redis: server.track(new Redis5({ path, password })) },
     iovalkey: { redis: server.track(new Valkey({ path, password })) },
     'a client with a keyPrefix': { redis: server.client({ password, keyPrefix: 'mine:' }) },
-    'a client that sleeps until it is needed': { redis: server.client({ password, lazyConnect: true }) },
-    'a client without an offline queue': { redis: server.client({ password, enableOfflineQueue: false }) },
-    'a store with a prefix': { store: new RedisStore(server.client({ password }), { prefix: 'app:' }) }
+    'a client that sleeps until it is needed': {
+      redis: server.client({ password, lazyConnect: true })
+    },
+    'a client without an offline queue': {
+      redis: server.client({ password, enableOfflineQueue: false })
+    },
+    'a store with a prefix': {
+      store: new RedisStore(server.client({ password }), { prefix: 'app:' })
+    }
   }
   for (const [name, options] of Object.entries(clients)) {
     t.test(name, async (t) => {
-      const [a, b] = [await build(t, { ...options, ...push }), await build(t, { ...options, ...push })]
+      const [a, b] = [
+        await build(t, { ...options, ...push }),
+        await build(t, { ...options, ...push })
+      ]
       const client = await a.login()
       t.equal((await b.me(client)).statusCode, 200)
       await a.logout(client)
@@ -118,10 +162,14 @@ t.test('endings are pushed whatever the client', async (t) => {
 
 t.test('no request asks the store, but the first of a session on a node', async (t) => {
   const server = await redisFor(t)
-  const [a, b] = [await build(t, { redis: server.client(), ...push }), await build(t, { redis: server.client(), ...push })]
+  const [a, b] = [
+    await build(t, { redis: server.client(), ...push }),
+    await build(t, { redis: server.client(), ...push })
+  ]
   const client = await a.login()
   const seen = await monitor(server)
-  const commands = async () => (await seen.flush()).map(([name]) => name).filter((name) => name !== 'publish')
+  const commands = async () =>
+    (await seen.flush()).map(([name]) => name).filter((name) => name !== 'publish')
 
   await Promise.all(Array.from({ length: 20 }, async () => await b.me(client)))
   t.strictSame(await commands(), ['evalsha'], 'requests in parallel share the question')
@@ -142,7 +190,13 @@ t.test('without push an access token lives out its lifetime, and a request asks 
   const seen = await monitor(server)
   t.equal((await me(client)).statusCode, 200)
   t.strictSame(await seen.flush(), [])
-  t.equal(await server.client().pubsub('NUMSUB', 'jwt:ended').then(([, subscribers]) => subscribers), 0)
+  t.equal(
+    await server
+      .client()
+      .pubsub('NUMSUB', 'jwt:ended')
+      .then(([, subscribers]) => subscribers),
+    0
+  )
 })
 
 /** Two nodes: `a` reaches the server, `b` through a proxy that can be spoilt. */
@@ -156,11 +210,20 @@ async function apart (t: Test, args: string[] = []) {
   for (const client of [before, during, living]) t.equal((await b.me(client)).statusCode, 200)
   await a.logout(before)
   await refused(b, before)
-  const told = async (reason: RegExp) => await until('the node to say that it is disconnected', () =>
-    events().some(([name, { error }]) => name === 'store-error' && reason.test(error?.message ?? '')))
+  const told = async (reason: RegExp) =>
+    await until('the node to say that it is disconnected', () =>
+      events().some(
+        ([name, { error }]) => name === 'store-error' && reason.test(error?.message ?? '')
+      )
+    )
 
-  const listened = async (times: number) => await until(`it to listen for the ${times}. time`, () =>
-    b.lines().filter(({ msg }) => msg === 'listening on pub/sub for ended sessions').length >= times)
+  const listened = async (times: number) =>
+    await until(
+      `it to listen for the ${times}. time`,
+      () =>
+        b.lines().filter(({ msg }) => msg === 'listening on pub/sub for ended sessions').length >=
+        times
+    )
 
   return {
     server,
@@ -173,7 +236,11 @@ async function apart (t: Test, args: string[] = []) {
       await a.logout(during)
       t.equal((await b.me(during)).statusCode, 200, 'what it has not heard of passes')
       t.equal((await b.me(living)).statusCode, 200)
-      t.match((await b.me(before)).json(), { code: 'SESSION_REVOKED' }, 'what it knows to have ended stays refused')
+      t.match(
+        (await b.me(before)).json(),
+        { code: 'SESSION_REVOKED' },
+        'what it knows to have ended stays refused'
+      )
     },
     caughtUp: async () => {
       await refused(b, during)
@@ -189,11 +256,21 @@ t.test('a node whose connections are refused says so, once in its log, and catch
   await proxy.close()
   await told(/closed|ECONN|ENOENT/)
   await meanwhile()
-  await until('several attempts to fail', () => events().filter(([name]) => name === 'store-error').length > 2)
-  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /disconnected/ }], 'one line, however many attempts')
+  await until(
+    'several attempts to fail',
+    () => events().filter(([name]) => name === 'store-error').length > 2
+  )
+  t.match(
+    b.lines().filter(({ level }) => level === 40),
+    [{ msg: /disconnected/ }],
+    'one line, however many attempts'
+  )
   await proxy.open()
   await caughtUp()
-  t.equal(b.lines().filter(({ msg }) => msg === 'listening on pub/sub for ended sessions').length, 2)
+  t.equal(
+    b.lines().filter(({ msg }) => msg === 'listening on pub/sub for ended sessions').length,
+    2
+  )
   t.notOk(b.lines().some(({ msg }) => /jwt:|eyJ/.test(msg)))
 })
 
@@ -232,7 +309,12 @@ t.test('a connection that the server kills is replaced', async (t) => {
 })
 
 t.test('a server that was started anew is heard again', async (t) => {
-  const { server, meanwhile, caughtUp, proxy, told } = await apart(t, ['--appendonly', 'yes', '--appendfsync', 'always'])
+  const { server, meanwhile, caughtUp, proxy, told } = await apart(t, [
+    '--appendonly',
+    'yes',
+    '--appendfsync',
+    'always'
+  ])
   await proxy.close()
   await told(/closed|ECONN|ENOENT/)
   await meanwhile()
@@ -250,7 +332,10 @@ t.test('a node that starts while the store is down says so, lets good tokens pas
   const events = observe(t)
   const b = await logged(t, { redis: server.client(), storeTimeout: 0.1 })
   t.ok(events().some(([name]) => name === 'store-error'))
-  t.match(b.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /disconnected/ }])
+  t.match(
+    b.lines().filter(({ level }) => level === 40),
+    [{ msg: /not available yet/ }, { msg: /disconnected/ }]
+  )
   t.equal((await b.me(ended)).statusCode, 200)
   await server.start()
   await refused(b, ended)
@@ -265,9 +350,14 @@ t.test('a node that the server leaves without an answer starts within the time i
   const start = performance.now()
   const node = await logged(t, { redis, storeTimeout: 0.1 })
   t.ok(performance.now() - start < 2 * second)
-  t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /not available yet/ }, { msg: /disconnected/, reason: 'no answer within 100 ms' }])
+  t.match(
+    node.lines().filter(({ level }) => level === 40),
+    [{ msg: /not available yet/ }, { msg: /disconnected/, reason: 'no answer within 100 ms' }]
+  )
   await server.resume()
-  await until('it to listen', () => node.lines().some(({ msg }) => msg === 'listening on pub/sub for ended sessions'))
+  await until('it to listen', () =>
+    node.lines().some(({ msg }) => msg === 'listening on pub/sub for ended sessions')
+  )
 })
 
 t.test('where the server forbids the channel, the log says so', async (t) => {
@@ -275,11 +365,18 @@ t.test('where the server forbids the channel, the log says so', async (t) => {
   await server.client().acl('SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', 'resetchannels')
   await server.client().acl('SETUSER', 'mute', 'on', '>secret', '~*', '&*', '+@all', '-publish')
   for (const [username, reason] of [['deaf', /channel/], ['mute', /publish/]] as const) {
-    const node = await logged(t, { redis: server.client({ username, password: 'secret' }), storeTimeout: 2 })
+    const node = await logged(t, {
+      redis: server.client({ username, password: 'secret' }),
+      storeTimeout: 2
+    })
     t.match(node.lines().filter(({ level }) => level === 40), [{ msg: /disconnected/, reason }])
     const client = await node.login()
     await node.logout(client)
-    t.match((await node.me(client)).json(), { code: 'SESSION_REVOKED' }, 'sessions end all the same')
+    t.match(
+      (await node.me(client)).json(),
+      { code: 'SESSION_REVOKED' },
+      'sessions end all the same'
+    )
   }
 })
 
@@ -289,7 +386,11 @@ t.test('a store that does not answer a question lets a good token pass, and is a
   const a = await build(t, { redis: server.client(), ...push })
   const client = await a.login()
   await a.logout(client)
-  const b = await build(t, { redis: server.client({ path: proxy.path }), ...push, storeTimeout: 0.1 })
+  const b = await build(t, {
+    redis: server.client({ path: proxy.path }),
+    ...push,
+    storeTimeout: 0.1
+  })
   proxy.requests = 'hold'
   t.equal((await b.me(client)).statusCode, 200)
   proxy.heal()
@@ -307,7 +408,17 @@ t.test('a node that is cut off asks the store where the application wants it', a
   const b = await build(t, {
     redis,
     ...push,
-    extend: (app) => { app.get('/guarded', { onRequest: async (request) => { await request.authenticate({ live: Date.now() < doubtful }) } }, () => 'in') }
+    extend: (app) => {
+      app.get(
+        '/guarded',
+        {
+          onRequest: async (request) => {
+            await request.authenticate({ live: Date.now() < doubtful })
+          }
+        },
+        () => 'in'
+      )
+    }
   })
   const [ended, living] = [await a.login(), await a.login()]
   for (const client of [ended, living]) t.equal((await b.me(client, '/guarded')).statusCode, 200)
@@ -323,7 +434,10 @@ t.test('a node that is cut off asks the store where the application wants it', a
 
 t.test('push on a store that cannot tell of endings is a wrong option', async (t) => {
   const store = new MemoryStore()
-  await t.rejects(build(t, { ...push, store: Object.assign(Object.create(store), { listen: undefined }) }), { code: 'INVALID_OPTION', message: /revocation/ })
+  await t.rejects(
+    build(t, { ...push, store: Object.assign(Object.create(store), { listen: undefined }) }),
+    { code: 'INVALID_OPTION', message: /revocation/ }
+  )
 })
 
 t.test('what a node remembers', async (t) => {
@@ -333,13 +447,28 @@ t.test('what a node remembers', async (t) => {
   const emit = createEmit('/auth')
   const store = {
     now: clock.now,
-    find: async () => await new Promise((resolve) => { answers.push(resolve) }),
-    listen: (listener: Listener) => { listeners.push(listener); listener.listening(); return () => {} }
+    find: async () =>
+      await new Promise((resolve) => {
+        answers.push(resolve)
+      }),
+    listen: (listener: Listener) => {
+      listeners.push(listener)
+      listener.listening()
+      return () => {}
+    }
   } as unknown as Store
-  const watch = createWatch(boundStore(store, minute, emit), 30 * minute, { info () {}, warn () {} } as never, emit)
+  const watch = createWatch(
+    boundStore(store, minute, emit),
+    30 * minute,
+    { info () {}, warn () {} } as never,
+    emit
+  )
   await watch.open()
   const [listener] = listeners
-  const answer = async (session?: object) => { answers.shift()?.(session); await new Promise(setImmediate) }
+  const answer = async (session?: object) => {
+    answers.shift()?.(session)
+    await new Promise(setImmediate)
+  }
 
   t.test('an answer that is overtaken by the news is not believed', async (t) => {
     const asking = watch.hasEnded('overtaken', 'ada')
@@ -356,7 +485,10 @@ t.test('what a node remembers', async (t) => {
     const again = watch.hasEnded('across', 'ada')
     await answer({})
     t.equal(await asking, false)
-    t.ok(watch.hasEnded('across', 'ada') instanceof Promise, 'it is asked about until an answer from after the gap is there')
+    t.ok(
+      watch.hasEnded('across', 'ada') instanceof Promise,
+      'it is asked about until an answer from after the gap is there'
+    )
     await answer()
     t.equal(await again, true)
     t.equal(watch.hasEnded('across', 'ada'), true)

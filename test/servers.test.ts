@@ -37,7 +37,12 @@ t.test('a monitor shows what clients send and not what scripts call', async (t) 
 t.test('a proxy holds, delays, swallows, cuts and refuses', async (t) => {
   const server = await redisFor(t)
   const proxy = await proxyFor(t, server)
-  const client = server.client({ path: proxy.path, autoResendUnfulfilledCommands: false, commandTimeout: 100, enableOfflineQueue: false })
+  const client = server.client({
+    path: proxy.path,
+    autoResendUnfulfilledCommands: false,
+    commandTimeout: 100,
+    enableOfflineQueue: false
+  })
   const count = server.client()
   const back = () => until('the client to be back', () => client.status === 'ready')
   await back()

@@ -1,7 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { MemoryStore, type AuthPluginOptions } from '../lib/index'
-import { TestClock, build, day, hour, minute, peek, second, toClient, type Client, type TestApp } from './support/app'
+import {
+  TestClock,
+  build,
+  day,
+  hour,
+  minute,
+  peek,
+  second,
+  toClient,
+  type Client,
+  type TestApp
+} from './support/app'
 import { observe } from './support/events'
 import { monitor } from './support/servers/monitor'
 import { redisFor, startRedis } from './support/servers/redis'
@@ -24,11 +35,21 @@ const sidOf = ({ body }: Client) => String(peek(body.access_token).sid)
 const many = (count: number) => Array.from({ length: count })
 
 /** What a session's end must mean, whatever was in flight. */
-async function isOver (t: Test, { app, me, refresh }: TestApp, client: Client, ...cookies: string[]): Promise<void> {
+async function isOver (
+  t: Test,
+  { app, me, refresh }: TestApp,
+  client: Client,
+  ...cookies: string[]
+): Promise<void> {
   const { sub, sid } = peek(client.body.access_token) as { sub: string, sid: string }
-  t.notOk((await app.sessions.list(sub)).some((session) => session.sid === sid), 'it is not listed')
+  t.notOk(
+    (await app.sessions.list(sub)).some((session) => session.sid === sid),
+    'it is not listed'
+  )
   t.match((await me(client, '/live')).json(), { statusCode: 401, code: 'SESSION_REVOKED' })
-  for (const cookie of [client.cookie, ...cookies]) t.match((await refresh({ cookie })).json(), { code: 'REFRESH_TOKEN_INVALID' })
+  for (const cookie of [client.cookie, ...cookies]) {
+    t.match((await refresh({ cookie })).json(), { code: 'REFRESH_TOKEN_INVALID' })
+  }
 }
 
 function battery (t: Test, name: string, { options, pass }: Backend): void {
@@ -40,10 +61,15 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
 
     t.test('50 parallel logins are 50 sessions in the list', async (t) => {
       const sub = randomUUID()
-      const clients = await Promise.all(many(50).map(async (_, i) => await [node, other][i % 2]?.login({ sub }) as Client))
+      const clients = await Promise.all(
+        many(50).map(async (_, i) => (await [node, other][i % 2]?.login({ sub })) as Client)
+      )
       const listed = await sessions.list(sub)
       t.strictSame(listed.map(({ sid }) => sid).sort(), clients.map(sidOf).sort())
-      t.ok(listed.every(({ createdAt }, i) => createdAt >= (listed[i - 1]?.createdAt ?? 0)), 'oldest first')
+      t.ok(
+        listed.every(({ createdAt }, i) => createdAt >= (listed[i - 1]?.createdAt ?? 0)),
+        'oldest first'
+      )
     })
 
     t.test('the list tells of each session what its user may want to know', async (t) => {
@@ -79,7 +105,12 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
         client = toClient(await refresh(client))
         const [after, ...none] = await sessions.list(sub)
         t.strictSame(none, [], 'one entry for one session')
-        t.match(after, { sid: before?.sid, generation, createdAt: before?.createdAt, deadline: before?.deadline })
+        t.match(after, {
+          sid: before?.sid,
+          generation,
+          createdAt: before?.createdAt,
+          deadline: before?.deadline
+        })
         t.ok((after?.refreshedAt ?? 0) >= (before?.refreshedAt ?? 0) + hour)
         t.equal(after?.expiresAt, (after?.refreshedAt ?? 0) + 14 * day)
       }
@@ -95,7 +126,11 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
         t.ok(Math.abs((session?.createdAt ?? 0) - (session?.refreshedAt ?? 0) - back) < minute)
         t.equal((session?.expiresAt ?? 0) - (session?.refreshedAt ?? 0), 14 * day)
         await pass(minute)
-        t.match((await refresh(client)).json(), { code: 'REFRESH_TOKEN_REUSED' }, 'the grace period is over')
+        t.match(
+          (await refresh(client)).json(),
+          { code: 'REFRESH_TOKEN_REUSED' },
+          'the grace period is over'
+        )
         await pass(back)
       }
     })
@@ -119,20 +154,32 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       t.equal(await sessions.revoke(sub, sidOf(one)), false)
       await isOver(t, node, one)
       await isOver(t, other, one)
-      t.equal((await me(one)).statusCode, 200, 'without a check its access token lives out its lifetime')
+      t.equal(
+        (await me(one)).statusCode,
+        200,
+        'without a check its access token lives out its lifetime'
+      )
       t.equal((await me(two, '/live')).statusCode, 200)
       t.equal((await refresh(two)).statusCode, 200)
     })
 
     t.test("another user's session is one that does not exist", async (t) => {
       // Names that differ in nothing that UTF-8 could express are two users all the same.
-      for (const [ada, eve] of [[randomUUID(), randomUUID()], ['\ud800', '\ud801'], ['ada', 'Ada'], ['a}b', 'a}c']] as [string, string][]) {
+      for (const [ada, eve] of [
+        [randomUUID(), randomUUID()],
+        ['\ud800', '\ud801'],
+        ['ada', 'Ada'],
+        ['a}b', 'a}c']
+      ] as [string, string][]) {
         const client = await login({ sub: ada })
         const own = await login({ sub: eve })
         t.equal(await sessions.revoke(eve, sidOf(client)), false)
         t.equal(await sessions.revokeAll(eve, { except: sidOf(client) }), 1)
         await isOver(t, node, own)
-        t.strictSame((await sessions.list(ada)).map(({ sid }) => sid), [sidOf(client)])
+        t.strictSame(
+          (await sessions.list(ada)).map(({ sid }) => sid),
+          [sidOf(client)]
+        )
         t.strictSame(await sessions.list(eve), [])
         t.equal((await refresh(client)).statusCode, 200)
         t.equal(await sessions.revokeAll(ada), 1)
@@ -146,11 +193,19 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       await isOver(t, node, one)
       await isOver(t, other, three)
       t.equal((await me(two, '/live')).statusCode, 200)
-      t.equal(await sessions.revokeAll(sub, { except: sidOf(one) }), 1, 'one that is over keeps nothing alive')
+      t.equal(
+        await sessions.revokeAll(sub, { except: sidOf(one) }),
+        1,
+        'one that is over keeps nothing alive'
+      )
       await isOver(t, node, two)
       t.equal(await sessions.revokeAll(sub), 0)
       const again = await login({ sub })
-      t.equal(await sessions.revokeAll(sub, { except: null }), 1, 'a request that was not let in has no session to keep')
+      t.equal(
+        await sessions.revokeAll(sub, { except: null }),
+        1,
+        'a request that was not let in has no session to keep'
+      )
       await isOver(t, node, again)
     })
 
@@ -168,7 +223,10 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       const sub = randomUUID()
       for (let round = 0; round < 15; round++) {
         const racing = many(8).map(async (_, i) => {
-          const client = i === 4 ? await other.app.sessions.revokeAll(sub) : await (i % 2 === 0 ? node : other).login({ sub })
+          const client =
+            i === 4
+              ? await other.app.sessions.revokeAll(sub)
+              : await (i % 2 === 0 ? node : other).login({ sub })
           return typeof client === 'number' ? [] : [client]
         })
         const clients = (await Promise.all(racing)).flat()
@@ -178,7 +236,10 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
           t.equal((await me(client, '/live')).statusCode, alive ? 200 : 401)
           t.equal((await refresh(client)).statusCode, alive ? 200 : 401)
         }
-        t.ok(listed.every((sid) => clients.some((client) => sidOf(client) === sid)), 'nothing of an earlier round is left')
+        t.ok(
+          listed.every((sid) => clients.some((client) => sidOf(client) === sid)),
+          'nothing of an earlier round is left'
+        )
         await sessions.revokeAll(sub)
       }
     })
@@ -191,14 +252,21 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
         refreshToken: { gracePeriod: 0 },
         claims: async ({ sub }) => denied.has(sub) ? null : {}
       })
-      const endings: Record<string, (sub: string, client: Client, spent: Client) => Promise<unknown>> = {
+      const endings: Record<
+        string,
+        (sub: string, client: Client, spent: Client) => Promise<unknown>
+      > = {
         logout: async (_sub, client) => await other.logout(client),
-        'logout of all': async (_sub, client) => await other.logout(client, { payload: { all: true } }),
+        'logout of all': async (_sub, client) =>
+          await other.logout(client, { payload: { all: true } }),
         revoke: async (sub, client) => await other.app.sessions.revoke(sub, sidOf(client)),
         revokeAll: async (sub) => await other.app.sessions.revokeAll(sub),
         'a login above maxSessions': async (sub) => await strict.login({ sub }),
         reuse: async (_sub, _client, spent) => await strict.refresh(spent),
-        'a denial': async (sub, client) => { denied.add(sub); await strict.refresh(client) }
+        'a denial': async (sub, client) => {
+          denied.add(sub)
+          await strict.refresh(client)
+        }
       }
       for (const [name, end] of Object.entries(endings)) {
         for (let round = 0; round < 4; round++) {
@@ -211,7 +279,9 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
             ...many(4 - round).map(async () => await refresh(client))
           ]
           const answers = await Promise.all(racing)
-          const cookies = answers.flatMap((answer) => isRefreshed(answer) ? [toClient(answer).cookie] : [])
+          const cookies = answers.flatMap((answer) =>
+            isRefreshed(answer) ? [toClient(answer).cookie] : []
+          )
           t.equal(new Set(cookies).size <= 1, true, `${name}: one rotation at most`)
           await isOver(t, node, client, ...cookies)
         }
@@ -227,12 +297,22 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
         await pass(minute)
       }
       const [first, second, third] = clients as [Client, Client, Client]
-      t.equal((await refresh(first)).statusCode, 200, 'which is used does not matter, only which is oldest')
+      t.equal(
+        (await refresh(first)).statusCode,
+        200,
+        'which is used does not matter, only which is oldest'
+      )
       const events = observe(t)
       const fourth = await three.login({ sub })
-      t.match(events(), [['login', { sid: sidOf(fourth), sub }], ['revoke', { sid: sidOf(first), sub, generation: 2 }]])
+      t.match(events(), [
+        ['login', { sid: sidOf(fourth), sub }],
+        ['revoke', { sid: sidOf(first), sub, generation: 2 }]
+      ])
       await isOver(t, three, first)
-      t.strictSame((await sessions.list(sub)).map(({ sid }) => sid), [second, third, fourth].map(sidOf))
+      t.strictSame(
+        (await sessions.list(sub)).map(({ sid }) => sid),
+        [second, third, fourth].map(sidOf)
+      )
     })
 
     t.test('maxSessions 1 is a single sign-on per user', async (t) => {
@@ -268,11 +348,16 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       const leaving = await build(t, {
         ...options(),
         extend: (app) => {
-          app.post('/leave', { onRequest: app.authenticate }, async (_request, reply) => { await reply.logout({ all: true }); return 'gone' })
+          app.post('/leave', { onRequest: app.authenticate }, async (_request, reply) => {
+            await reply.logout({ all: true })
+            return 'gone'
+          })
         }
       })
-      const byReply = async ({ authorization }: Client) => await leaving.app.inject({ method: 'POST', url: '/leave', headers: { authorization } })
-      const byRoute = async (client: Client) => await leaving.logout(client, { payload: { all: true } })
+      const byReply = async ({ authorization }: Client) =>
+        await leaving.app.inject({ method: 'POST', url: '/leave', headers: { authorization } })
+      const byRoute = async (client: Client) =>
+        await leaving.logout(client, { payload: { all: true } })
       for (const leave of [byReply, byRoute]) {
         const clients = await Promise.all(many(4).map(async () => await login({ sub })))
         const events = observe(t)
@@ -280,7 +365,11 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
         t.ok(response.statusCode < 300)
         t.match(response.headers['set-cookie'], /Max-Age=0/)
         for (const client of clients) await isOver(t, node, client)
-        t.equal(events().filter(([name]) => name === 'logout').length, 1, 'its own session is logged out')
+        t.equal(
+          events().filter(([name]) => name === 'logout').length,
+          1,
+          'its own session is logged out'
+        )
         t.equal(events().filter(([name]) => name === 'revoke').length, 3, 'the others are revoked')
       }
     })
@@ -299,7 +388,15 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       const guarded = await build(t, {
         ...options(),
         extend: (app) => {
-          app.get('/transfer', { preHandler: async (request) => { await request.authenticate({ maxAge: '15m', live: true }) } }, () => 'done')
+          app.get(
+            '/transfer',
+            {
+              preHandler: async (request) => {
+                await request.authenticate({ maxAge: '15m', live: true })
+              }
+            },
+            () => 'done'
+          )
         }
       })
       const sub = randomUUID()
@@ -310,7 +407,10 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       t.equal((await guarded.me(refreshed)).statusCode, 200)
       const response = await guarded.me(refreshed, '/transfer')
       t.match(response.json(), { statusCode: 401, code: 'REAUTHENTICATION_REQUIRED' })
-      t.match(response.headers, { 'www-authenticate': /^Bearer error="insufficient_user_authentication", error_description=".+", max_age=900$/ })
+      t.match(response.headers, {
+        'www-authenticate':
+          /^Bearer error="insufficient_user_authentication", error_description=".+", max_age=900$/
+      })
       const fresh = await login({ sub })
       t.equal((await guarded.me(fresh, '/transfer')).statusCode, 200)
       await sessions.revoke(sub, sidOf(fresh))
@@ -319,7 +419,23 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
 
     t.test('an unknown user or session, or what is none, is never an error', async (t) => {
       const client = await login({ sub: 'known' })
-      const odd: unknown[] = ['nobody', '', undefined, null, 5, NaN, {}, [], ['known'], [[]], '\0', '{}', 'x'.repeat(100_000), '__proto__', Symbol.iterator]
+      const odd: unknown[] = [
+        'nobody',
+        '',
+        undefined,
+        null,
+        5,
+        NaN,
+        {},
+        [],
+        ['known'],
+        [[]],
+        '\0',
+        '{}',
+        'x'.repeat(100_000),
+        '__proto__',
+        Symbol.iterator
+      ]
       for (const given of odd as string[]) {
         t.strictSame(await sessions.list(given), [])
         t.equal(await sessions.revoke(given, sidOf(client)), false)
@@ -328,7 +444,11 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       }
       for (const except of odd as string[]) {
         t.equal((await sessions.list('known')).length, 1)
-        t.equal(await sessions.revokeAll('known', { except }), 1, 'what names no session keeps none')
+        t.equal(
+          await sessions.revokeAll('known', { except }),
+          1,
+          'what names no session keeps none'
+        )
         await login({ sub: 'known' })
       }
       t.equal(await sessions.revokeAll('known', null as never), 1)
@@ -347,7 +467,10 @@ t.test('what the sessions of a user promise', async (t) => {
   battery(t, 'in memory', { options: () => ({ store: memory }), pass: (ms) => clock.pass(ms) })
   const server = await redisFor(t)
   const admin = server.client()
-  battery(t, 'on Redis', { options: () => ({ redis: server.client() }), pass: async (ms) => await age(admin, ms) })
+  battery(t, 'on Redis', {
+    options: () => ({ redis: server.client() }),
+    pass: async (ms) => await age(admin, ms)
+  })
 })
 
 t.test('in the very millisecond in which all were ended, a login works', async (t) => {
@@ -384,10 +507,17 @@ t.test('while the store is down, methods throw and routes answer 503 within the 
     if (fault === 'paused') await server.pause()
     else await server.kill()
     const steps: Array<() => Promise<unknown>> = [
-      async () => await t.rejects(app.sessions.list('ada'), { code: 'STORE_UNAVAILABLE', statusCode: 503 }),
-      async () => await t.rejects(app.sessions.revoke('ada', sidOf(client)), { code: 'STORE_UNAVAILABLE' }),
+      async () =>
+        await t.rejects(app.sessions.list('ada'), { code: 'STORE_UNAVAILABLE', statusCode: 503 }),
+      async () =>
+        await t.rejects(app.sessions.revoke('ada', sidOf(client)), { code: 'STORE_UNAVAILABLE' }),
       async () => await t.rejects(app.sessions.revokeAll('ada'), { code: 'STORE_UNAVAILABLE' }),
-      ...[async () => await me(client, '/live'), async () => await logout(client), async () => await logout(client, { payload: { all: true } }), async () => await refresh(client)].map((call) => async () => {
+      ...[
+        async () => await me(client, '/live'),
+        async () => await logout(client),
+        async () => await logout(client, { payload: { all: true } }),
+        async () => await refresh(client)
+      ].map((call) => async () => {
         const response = await call()
         t.match(response.json(), { statusCode: 503, code: 'STORE_UNAVAILABLE' })
         t.ok(Number(response.headers['retry-after']) > 0)

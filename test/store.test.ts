@@ -88,8 +88,21 @@ t.test('RedisStore', async (t) => {
     const passing = fc.integer({ min: 0, max: 17 })
     const step = fc.record({ which: fc.nat(2), idleLifetime: lifetimes, pass: passing, spentOn })
     // A login clears away what has run out, and sets the TTL anew.
-    const cleared = ([[1, day, 0], [1, day, 1], [0, minute, 16], [1, day, 0], [2, minute, 8], [1, day, 0]] as const)
-      .map(([which, idleLifetime, pass]) => ({ which, idleLifetime, pass, spentOn: 'issue' as const }))
+    const cleared = (
+      [
+        [1, day, 0],
+        [1, day, 1],
+        [0, minute, 16],
+        [1, day, 0],
+        [2, minute, 8],
+        [1, day, 0]
+      ] as const
+    ).map(([which, idleLifetime, pass]) => ({
+      which,
+      idleLifetime,
+      pass,
+      spentOn: 'issue' as const
+    }))
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
       await client.flushall()
       let deadline = 0
@@ -205,7 +218,8 @@ t.test('RedisStore', async (t) => {
     // Fields that could be a session but for one member.
     const holder = await Holder.login(shared, 'pattern')
     const good = await client.hgetBuffer('jwt:{pattern}', holder.sid) as Buffer
-    const change = (at: number, ...bytes: number[]) => Buffer.concat([good.subarray(0, at), Buffer.of(...bytes), good.subarray(at + bytes.length)])
+    const change = (at: number, ...bytes: number[]) =>
+      Buffer.concat([good.subarray(0, at), Buffer.of(...bytes), good.subarray(at + bytes.length)])
     const bad = {
       empty: '',
       short: 'garbage',
@@ -216,14 +230,25 @@ t.test('RedisStore', async (t) => {
     }
     const steps: Record<string, (store: Store, sid: string) => Promise<unknown>> = {
       list: async (store) => t.equal((await store.list('u', timeout)).length, 1),
-      create: async (store) => t.strictSame((await store.create('u', creation(), timeout)).ended, []),
-      endAll: async (store) => t.match(await store.endAll('u', { except: 'good' }, timeout), { outcome: 'done', ended: [] }),
+      create: async (store) =>
+        t.strictSame((await store.create('u', creation(), timeout)).ended, []),
+      endAll: async (store) =>
+        t.match(await store.endAll('u', { except: 'good' }, timeout), {
+          outcome: 'done',
+          ended: []
+        }),
       find: async (store, sid) => t.equal(await store.find('u', sid, timeout), undefined),
-      rotate: async (store, sid) => t.strictSame(await store.rotate('u', rotation(sid, 1), timeout), { outcome: 'unknown' }),
+      rotate: async (store, sid) =>
+        t.strictSame(await store.rotate('u', rotation(sid, 1), timeout), { outcome: 'unknown' }),
       end: async (store, sid) => t.equal(await store.end('u', sid, timeout), undefined),
-      update: async (store, sid) => t.equal(await store.update('u', { sid, from: '', to: '' }, timeout), undefined),
-      bind: async (store, sid) => t.equal(await store.bind?.('u', { sid, boundTo: 'ThumbprintOfMine' }, timeout), undefined),
-      witness: async (store, sid) => t.strictSame(await store.endAll('u', { witness: presentation(sid, 1) }, timeout), { outcome: 'unknown' })
+      update: async (store, sid) =>
+        t.equal(await store.update('u', { sid, from: '', to: '' }, timeout), undefined),
+      bind: async (store, sid) =>
+        t.equal(await store.bind?.('u', { sid, boundTo: 'ThumbprintOfMine' }, timeout), undefined),
+      witness: async (store, sid) =>
+        t.strictSame(await store.endAll('u', { witness: presentation(sid, 1) }, timeout), {
+          outcome: 'unknown'
+        })
     }
     for (const [verb, step] of Object.entries(steps)) {
       for (const [sid, bytes] of Object.entries(bad)) {
@@ -255,7 +280,10 @@ t.test('RedisStore', async (t) => {
     await t.rejects(store.create('new', creation(), timeout), { message: /OOM/ })
     await t.rejects(holder.present(), { message: /OOM/ })
     await client.config('SET', 'maxmemory', '0')
-    t.strictSame((await store.list('u', timeout)).map(({ sid }) => sid).sort(), sids.slice(1).sort())
+    t.strictSame(
+      (await store.list('u', timeout)).map(({ sid }) => sid).sort(),
+      sids.slice(1).sort()
+    )
     t.strictSame((await client.keys('*')).filter((key) => !key.startsWith('jwt:{v}')), ['jwt:{u}'])
     t.strictSame(await holder.find(), before)
     await holder.refresh('rotated')
@@ -265,11 +293,15 @@ t.test('RedisStore', async (t) => {
     await client.flushall()
     await client.acl('SETUSER', 'noexpire', 'on', 'nopass', '~*', '&*', '+@all', '-pexpireat')
     const store = new RedisStore(server.client({ username: 'noexpire', password: 'any' }))
-    await t.rejects(store.create('u', creation(), timeout), { message: /user executing|ACL failure/ })
+    await t.rejects(store.create('u', creation(), timeout), {
+      message: /user executing|ACL failure/
+    })
     t.strictSame(await client.keys('*'), [])
     const holder = await Holder.login(shared, 'u', {}, { idleLifetime: minute })
     const other = new RedisStore(server.client({ username: 'noexpire', password: 'any' }))
-    await t.rejects(other.rotate('u', rotation(holder.sid, 1), timeout), { message: /user executing|ACL failure/ })
+    await t.rejects(other.rotate('u', rotation(holder.sid, 1), timeout), {
+      message: /user executing|ACL failure/
+    })
     t.match(await holder.find(), { generation: 1 }, 'nor does such a rotation')
   })
 
@@ -300,7 +332,9 @@ t.test('RedisStore', async (t) => {
   t.test('errors of the server are reported, without the arguments of the command', async (t) => {
     await client.set('jwt:{u}', 'not a hash')
     const store = boundStore(shared, timeout, nobody)
-    const error = await store.create('u', creation({ content: 'private' })).catch((error: Error) => error)
+    const error = await store
+      .create('u', creation({ content: 'private' }))
+      .catch((error: Error) => error)
     t.match(error, { code: 'STORE_UNAVAILABLE', statusCode: 503, reason: /WRONGTYPE/ })
     t.notMatch(JSON.stringify(Object.entries(error)), /private/)
     await client.flushall()
@@ -339,19 +373,29 @@ t.test('a script is sent as it is documented', async (t) => {
   const scripts = createScripts('jwt:ended')
   for (const [name, { lua, sha }] of Object.entries(scripts)) {
     t.match(sha, /^[0-9a-f]{40}$/)
-    t.notMatch(lua, /\$\{|undefined|NaN|\[object|function rotate|=>/, `${name} has nothing unresolved`)
+    t.notMatch(
+      lua,
+      /\$\{|undefined|NaN|\[object|function rotate|=>/,
+      `${name} has nothing unresolved`
+    )
     t.match(lua, /^local call/)
     t.match(lua, /'jwt:ended'/.test(lua) ? /PUBLISH/ : /HGET/)
   }
-  const used = (lua: string) => [...new Set([...lua.matchAll(/ARGV\[(\w+)/g)].map(([, name]) => name))].sort()
-  t.strictSame(Object.fromEntries(Object.entries(scripts).map(([name, { lua }]) => [name, used(lua).join(' ')])), {
-    create: '1 2 3 4 5 6 7 8',
-    find: '1 2',
-    list: '1',
-    rotate: '1 2 3 4 first',
-    update: '1 2 3 4',
-    end: '1 2',
-    endAll: '1 2 3 4 5 6 7 8',
-    bind: '1 2 3'
-  })
+  const used = (lua: string) =>
+    [...new Set([...lua.matchAll(/ARGV\[(\w+)/g)].map(([, name]) => name))].sort()
+  t.strictSame(
+    Object.fromEntries(
+      Object.entries(scripts).map(([name, { lua }]) => [name, used(lua).join(' ')])
+    ),
+    {
+      create: '1 2 3 4 5 6 7 8',
+      find: '1 2',
+      list: '1',
+      rotate: '1 2 3 4 first',
+      update: '1 2 3 4',
+      end: '1 2',
+      endAll: '1 2 3 4 5 6 7 8',
+      bind: '1 2 3'
+    }
+  )
 })

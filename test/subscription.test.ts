@@ -28,11 +28,15 @@ function listenTo (t: Test, client: unknown) {
   })
   t.teardown(close)
   let found = 0
-  const next = async (what: RegExp) => await until(() => `${what} after the first ${found} of ${heard.join(', ')}`, () => {
-    const at = heard.findIndex((line, i) => i >= found && what.test(line))
-    if (at >= 0) found = at + 1
-    return at >= 0
-  })
+  const next = async (what: RegExp) =>
+    await until(
+      () => `${what} after the first ${found} of ${heard.join(', ')}`,
+      () => {
+        const at = heard.findIndex((line, i) => i >= found && what.test(line))
+        if (at >= 0) found = at + 1
+        return at >= 0
+      }
+    )
   return { heard, close, next }
 }
 
@@ -61,12 +65,23 @@ class FakeConnection extends EventEmitter {
   disconnected = false
   constructor () {
     super()
-    this.connected = new Promise((resolve) => { this.connects = resolve })
+    this.connected = new Promise((resolve) => {
+      this.connects = resolve
+    })
   }
 
-  async connect (): Promise<void> { await this.connected }
-  async subscribe (...channels: string[]): Promise<void> { for (const channel of channels) this.channels.add(channel) }
-  disconnect (): void { this.disconnected = true }
+  async connect (): Promise<void> {
+    await this.connected
+  }
+
+  async subscribe (...channels: string[]): Promise<void> {
+    for (const channel of channels) this.channels.add(channel)
+  }
+
+  disconnect (): void {
+    this.disconnected = true
+  }
+
   hear (channel: string, message: string): void {
     if (this.channels.has(channel)) this.emit('message', channel, message)
   }
@@ -188,7 +203,8 @@ t.test('closing leaves nothing open, also while the server stands still', async 
     const server = await redisFor(t)
     const child = fork(join(__dirname, 'support/closing.ts'), [server.path])
     await once(child, 'message')
-    const subscribers = async () => Number((await server.client().call('PUBSUB', 'NUMSUB', channel) as unknown[])[1])
+    const subscribers = async () =>
+      Number(((await server.client().call('PUBSUB', 'NUMSUB', channel)) as unknown[])[1])
     t.equal(await subscribers(), 1)
     if (still) await server.pause()
     const start = performance.now()
@@ -204,10 +220,48 @@ t.test('closing leaves nothing open, also while the server stands still', async 
 t.test('over TLS, the connection of its own is made as the client was', async (t) => {
   const folder = temporaryFolder()
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=localhost'], { stdio: 'ignore' })
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      '-days',
+      '2',
+      '-subj',
+      '/CN=localhost'
+    ],
+    { stdio: 'ignore' }
+  )
   const port = await freePort()
-  const server = await redisFor(t, { args: ['--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no'] })
-  const client = server.client({ path: undefined, host: '127.0.0.1', port, tls: { ca: readFileSync(cert), servername: 'localhost' } })
+  const server = await redisFor(t, {
+    args: [
+      '--tls-port',
+      String(port),
+      '--tls-cert-file',
+      cert,
+      '--tls-key-file',
+      key,
+      '--tls-ca-cert-file',
+      cert,
+      '--tls-auth-clients',
+      'no'
+    ]
+  })
+  const client = server.client({
+    path: undefined,
+    host: '127.0.0.1',
+    port,
+    tls: { ca: readFileSync(cert), servername: 'localhost' }
+  })
   const { heard, next } = listenTo(t, client)
   await next(/^listening/)
   await server.client().publish(channel, 'a session')
@@ -233,7 +287,11 @@ t.test('a master of a cluster that stands still is noticed, also by who listens 
   await client.ping()
   const { next } = listenTo(t, client)
   await next(/^listening/)
-  const counts = await Promise.all(cluster.nodes.map(async (node) => Number((await cluster.admin(node).call('PUBSUB', 'NUMSUB', channel) as unknown[])[1])))
+  const counts = await Promise.all(
+    cluster.nodes.map(async (node) =>
+      Number(((await cluster.admin(node).call('PUBSUB', 'NUMSUB', channel)) as unknown[])[1])
+    )
+  )
   t.equal(counts.filter((count) => count === 1).length, 1)
   const other = cluster.nodes[counts.indexOf(0)]
   await other?.pause()

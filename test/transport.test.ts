@@ -3,24 +3,53 @@ import { inspect } from 'node:util'
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { MemoryStore } from '../lib/index'
-import { build, day, hour, minute, peek, second, secret, toClient, type Client, type TestApp } from './support/app'
+import {
+  build,
+  day,
+  hour,
+  minute,
+  peek,
+  second,
+  secret,
+  toClient,
+  type Client,
+  type TestApp
+} from './support/app'
 
 const foreign = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }
 const both = { refreshToken: { transports: ['cookie', 'body'] as ('cookie' | 'body')[] } }
 const bodyAlone = { refreshToken: { transports: ['body'] as ('cookie' | 'body')[] } }
 
 /** Refreshes with this token in the body. */
-const byBody = async ({ app }: TestApp, { refreshToken }: Pick<Client, 'refreshToken'>, headers = {}) =>
-  await app.inject({ method: 'POST', url: '/auth/refresh', headers, payload: { refresh_token: refreshToken } })
+const byBody = async (
+  { app }: TestApp,
+  { refreshToken }: Pick<Client, 'refreshToken'>,
+  headers = {}
+) =>
+  await app.inject({
+    method: 'POST',
+    url: '/auth/refresh',
+    headers,
+    payload: { refresh_token: refreshToken }
+  })
 
 /** Refreshes with these tokens in cookies of the one name. */
 const byCookies = async ({ app }: TestApp, tokens: string[], headers = {}) =>
-  await app.inject({ method: 'POST', url: '/auth/refresh', headers: { ...headers, cookie: tokens.map((token) => `__Host-refresh_token=${token}`).join('; ') } })
+  await app.inject({
+    method: 'POST',
+    url: '/auth/refresh',
+    headers: {
+      ...headers,
+      cookie: tokens.map((token) => `__Host-refresh_token=${token}`).join('; ')
+    }
+  })
 
 /** The code of an answer; it must be a refusal that touches no cookie. */
 function codeOf (answer: LightMyRequestResponse): string {
   const { code, access_token: token } = answer.json()
-  if (token !== undefined || answer.headers['set-cookie'] !== undefined) return `not a plain refusal: ${answer.body}`
+  if (token !== undefined || answer.headers['set-cookie'] !== undefined) {
+    return `not a plain refusal: ${answer.body}`
+  }
   return `${answer.statusCode} ${code}`
 }
 
@@ -28,7 +57,12 @@ t.test('the body transport gives and takes the refresh token in JSON, and sets n
   const node = await build(t, bodyAlone)
   let client = await node.login()
   for (let gen = 1; gen <= 3; gen++) {
-    t.same(Object.keys(client.body).sort(), ['access_token', 'expires_in', 'refresh_token', 'token_type'])
+    t.same(Object.keys(client.body).sort(), [
+      'access_token',
+      'expires_in',
+      'refresh_token',
+      'token_type'
+    ])
     t.equal(client.response.headers['set-cookie'], undefined)
     t.equal(client.response.headers['cache-control'], 'no-store')
     t.match(peek(client.refreshToken), { gen, via: 'body' })
@@ -51,14 +85,28 @@ t.test('a refresh token in the body has the same life as one in a cookie', async
 })
 
 t.test('a login asks for its transport; the first one that is on is the default', async (t) => {
-  for (const [transports, expected] of [[undefined, 'cookie'], [['cookie', 'body'], 'cookie'], [['body', 'cookie'], 'body'], [['body'], 'body']] as const) {
-    const { login, app } = await build(t, { refreshToken: { transports: transports && [...transports] } })
+  for (const [transports, expected] of [
+    [undefined, 'cookie'],
+    [['cookie', 'body'], 'cookie'],
+    [['body', 'cookie'], 'body'],
+    [['body'], 'body']
+  ] as const) {
+    const { login, app } = await build(t, {
+      refreshToken: { transports: transports && [...transports] }
+    })
     t.equal(peek((await login()).refreshToken).via, expected)
-    for (const transport of transports ?? ['cookie']) t.equal(peek((await login({ sub: 'ada' }, { transport })).refreshToken).via, transport)
-    t.match((await app.sessions.list('ada')).map(({ transport }) => transport), [expected, ...transports ?? ['cookie']])
+    for (const transport of transports ?? ['cookie']) {
+      t.equal(peek((await login({ sub: 'ada' }, { transport })).refreshToken).via, transport)
+    }
+    t.match(
+      (await app.sessions.list('ada')).map(({ transport }) => transport),
+      [expected, ...(transports ?? ['cookie'])]
+    )
     for (const transport of ['cookie', 'body', 'header', '', null, 1]) {
-      if ([...transports ?? ['cookie']].some((on) => on === transport)) continue
-      await t.rejects(login({ sub: 'ada' }, { transport } as object), { message: /INVALID_LOGIN.*transport.* is not on/ })
+      if ([...(transports ?? ['cookie'])].some((on) => on === transport)) continue
+      await t.rejects(login({ sub: 'ada' }, { transport } as object), {
+        message: /INVALID_LOGIN.*transport.* is not on/
+      })
     }
   }
 })
@@ -73,7 +121,10 @@ t.test('both transports live side by side, each session with its own', async (t)
   const refreshed = toClient(await node.refresh(browser))
   t.notOk('refresh_token' in refreshed.body)
   t.equal(toClient(await byBody(node, phone)).response.headers['set-cookie'], undefined)
-  t.match(await node.app.sessions.list('ada'), [{ device: 'phone', transport: 'body', generation: 2 }, { device: 'browser', transport: 'cookie', generation: 2 }])
+  t.match(await node.app.sessions.list('ada'), [
+    { device: 'phone', transport: 'body', generation: 2 },
+    { device: 'browser', transport: 'cookie', generation: 2 }
+  ])
 })
 
 t.test('a token is worth nothing by the other transport, and nothing is spent', async (t) => {
@@ -89,7 +140,10 @@ t.test('a token is worth nothing by the other transport, and nothing is spent', 
     const [head, , signature] = refreshToken.split('.')
     return `${head}.${Buffer.from(JSON.stringify({ ...peek(refreshToken), via })).toString('base64url')}.${signature}`
   }
-  t.equal(codeOf(await byBody(node, { refreshToken: relabelled('body', browser) })), '401 REFRESH_TOKEN_INVALID')
+  t.equal(
+    codeOf(await byBody(node, { refreshToken: relabelled('body', browser) })),
+    '401 REFRESH_TOKEN_INVALID'
+  )
   t.equal(codeOf(await byCookies(node, [relabelled('cookie', phone)])), '401 REFRESH_TOKEN_INVALID')
   t.equal((await byBody(node, phone)).statusCode, 200)
   t.equal((await node.refresh(browser)).statusCode, 200)
@@ -97,7 +151,11 @@ t.test('a token is worth nothing by the other transport, and nothing is spent', 
 
 t.test('a transport that is off is not listened to', async (t) => {
   const store = new MemoryStore()
-  const [cookies, bodies, all] = [await build(t, { store }), await build(t, { store, ...bodyAlone }), await build(t, { store, ...both })]
+  const [cookies, bodies, all] = [
+    await build(t, { store }),
+    await build(t, { store, ...bodyAlone }),
+    await build(t, { store, ...both })
+  ]
   const phone = await bodies.login()
   const browser = await cookies.login()
   t.equal(codeOf(await byBody(cookies, phone)), '401 REFRESH_TOKEN_MISSING')
@@ -105,7 +163,17 @@ t.test('a transport that is off is not listened to', async (t) => {
   t.equal(codeOf(await byCookies(bodies, [browser.refreshToken])), '401 REFRESH_TOKEN_MISSING')
   t.equal(codeOf(await byCookies(cookies, [phone.refreshToken])), '401 REFRESH_TOKEN_INVALID')
   t.equal(codeOf(await byBody(bodies, browser)), '401 REFRESH_TOKEN_INVALID')
-  t.equal((await cookies.app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie: browser.cookie }, payload: { refresh_token: phone.refreshToken } })).statusCode, 200)
+  t.equal(
+    (
+      await cookies.app.inject({
+        method: 'POST',
+        url: '/auth/refresh',
+        headers: { cookie: browser.cookie },
+        payload: { refresh_token: phone.refreshToken }
+      })
+    ).statusCode,
+    200
+  )
   t.equal((await byBody(all, phone)).statusCode, 200)
 })
 
@@ -113,14 +181,35 @@ t.test('no cross-origin check applies to a body, which no foreign page can send 
   const node = await build(t, both)
   const phone = await node.login({ sub: 'ada' }, { transport: 'body' })
   const browser = await node.login({ sub: 'ada' }, { transport: 'cookie' })
-  t.equal(codeOf(await byCookies(node, [browser.refreshToken], foreign)), '403 CROSS_ORIGIN_REQUEST')
+  t.equal(
+    codeOf(await byCookies(node, [browser.refreshToken], foreign)),
+    '403 CROSS_ORIGIN_REQUEST'
+  )
   const next = toClient(await byBody(node, phone, foreign))
-  const answer = await node.app.inject({ method: 'POST', url: '/auth/logout', headers: foreign, payload: { refresh_token: next.refreshToken } })
+  const answer = await node.app.inject({
+    method: 'POST',
+    url: '/auth/logout',
+    headers: foreign,
+    payload: { refresh_token: next.refreshToken }
+  })
   t.equal(answer.statusCode, 204)
   t.match(await node.app.sessions.list('ada'), [{ transport: 'cookie', generation: 1 }])
-  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
-    const disguised = await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { ...foreign, 'content-type': type }, payload: JSON.stringify({ refresh_token: phone.refreshToken }) })
-    t.equal(disguised.statusCode, type.includes('form-u') ? 400 : 415, 'what a page may send unasked is no JSON')
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x'
+  ]) {
+    const disguised = await node.app.inject({
+      method: 'POST',
+      url: '/auth/refresh',
+      headers: { ...foreign, 'content-type': type },
+      payload: JSON.stringify({ refresh_token: phone.refreshToken })
+    })
+    t.equal(
+      disguised.statusCode,
+      type.includes('form-u') ? 400 : 415,
+      'what a page may send unasked is no JSON'
+    )
   }
 })
 
@@ -131,8 +220,21 @@ t.test('where a body and a cookie bring a token the body counts, and the session
   const next = toClient(await byBody(node, phone, { cookie: browser.cookie }))
   t.match(peek(next.refreshToken), { via: 'body', gen: 2 })
   t.equal(next.response.headers['set-cookie'], undefined)
-  t.equal(codeOf(await byBody(node, { refreshToken: 'forged' }, { cookie: browser.cookie })), '401 REFRESH_TOKEN_INVALID')
-  t.equal((await node.app.inject({ method: 'POST', url: '/auth/logout', headers: { cookie: browser.cookie }, payload: { refresh_token: next.refreshToken } })).statusCode, 204)
+  t.equal(
+    codeOf(await byBody(node, { refreshToken: 'forged' }, { cookie: browser.cookie })),
+    '401 REFRESH_TOKEN_INVALID'
+  )
+  t.equal(
+    (
+      await node.app.inject({
+        method: 'POST',
+        url: '/auth/logout',
+        headers: { cookie: browser.cookie },
+        payload: { refresh_token: next.refreshToken }
+      })
+    ).statusCode,
+    204
+  )
   t.match(await node.app.sessions.list('ada'), [{ transport: 'cookie', generation: 1 }])
 })
 
@@ -140,19 +242,77 @@ t.test('whatever a body brings in place of a token is refused, and an empty one 
   const node = await build(t, both)
   const browser = await node.login()
   const send = async (payload: string, headers: Record<string, string> = {}) =>
-    await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { 'content-type': 'application/json', ...headers }, payload })
-  for (const token of [null, 0, 1, true, {}, [], ['x'], 'x', ' ', 'a.b.c', '\u0000', 'x'.repeat(4097), { toString: 'x' }]) {
-    t.equal(codeOf(await send(JSON.stringify({ refresh_token: token }))), '401 REFRESH_TOKEN_INVALID', inspect(token).slice(0, 20))
+    await node.app.inject({
+      method: 'POST',
+      url: '/auth/refresh',
+      headers: { 'content-type': 'application/json', ...headers },
+      payload
+    })
+  for (const token of [
+    null,
+    0,
+    1,
+    true,
+    {},
+    [],
+    ['x'],
+    'x',
+    ' ',
+    'a.b.c',
+    '\u0000',
+    'x'.repeat(4097),
+    { toString: 'x' }
+  ]) {
+    t.equal(
+      codeOf(await send(JSON.stringify({ refresh_token: token }))),
+      '401 REFRESH_TOKEN_INVALID',
+      inspect(token).slice(0, 20)
+    )
   }
-  for (const body of ['', '{}', '[]', 'null', '1', '"x"', '{"refresh_token":""}', '[{"refresh_token":"x"}]', '{"token":"x"}']) {
+  for (const body of [
+    '',
+    '{}',
+    '[]',
+    'null',
+    '1',
+    '"x"',
+    '{"refresh_token":""}',
+    '[{"refresh_token":"x"}]',
+    '{"token":"x"}'
+  ]) {
     t.equal(codeOf(await send(body)), '401 REFRESH_TOKEN_MISSING', body)
   }
-  for (const body of ['{', '{"refresh_token":}', 'refresh_token=x', '{"__proto__":{"refresh_token":"x"}}']) t.equal((await send(body)).statusCode, 400, body)
-  for (const type of ['application/json; charset=utf-8', 'APPLICATION/JSON', 'application/vnd.api+json']) {
-    t.equal(codeOf(await send('{"refresh_token":"x"}', { 'content-type': type })), '401 REFRESH_TOKEN_INVALID', type)
+  for (const body of [
+    '{',
+    '{"refresh_token":}',
+    'refresh_token=x',
+    '{"__proto__":{"refresh_token":"x"}}'
+  ]) {
+    t.equal((await send(body)).statusCode, 400, body)
   }
-  for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'x/y']) {
-    t.equal((await node.refresh(browser, { headers: { 'content-type': type } })).statusCode, 200, `an empty body of type ${type}`)
+  for (const type of [
+    'application/json; charset=utf-8',
+    'APPLICATION/JSON',
+    'application/vnd.api+json'
+  ]) {
+    t.equal(
+      codeOf(await send('{"refresh_token":"x"}', { 'content-type': type })),
+      '401 REFRESH_TOKEN_INVALID',
+      type
+    )
+  }
+  for (const type of [
+    'application/json',
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data',
+    'x/y'
+  ]) {
+    t.equal(
+      (await node.refresh(browser, { headers: { 'content-type': type } })).statusCode,
+      200,
+      `an empty body of type ${type}`
+    )
   }
 })
 
@@ -169,31 +329,42 @@ t.test('among several cookies of the name', async (t) => {
   })
 
   t.test('of one session the highest generation counts: an older one beside it is no reuse', async (t) => {
-    for (const order of [(tokens: string[]) => tokens, (tokens: string[]) => [...tokens].reverse()]) {
+    for (const order of [
+      (tokens: string[]) => tokens,
+      (tokens: string[]) => [...tokens].reverse()
+    ]) {
       const node = await build(t)
       const first = await node.login()
       const next = toClient(await node.refresh(first))
       node.clock.pass(hour)
       const third = toClient(await node.refresh(next))
       node.clock.pass(hour)
-      const { refreshToken } = toClient(await byCookies(node, order([first.refreshToken, third.refreshToken, next.refreshToken])))
+      const { refreshToken } = toClient(
+        await byCookies(node, order([first.refreshToken, third.refreshToken, next.refreshToken]))
+      )
       t.equal(peek(refreshToken).gen, 4)
     }
   })
 
   t.test('one of a session that is over does not lock a living one out, however long it seems to have left', async (t) => {
-    for (const order of [(tokens: string[]) => tokens, (tokens: string[]) => [...tokens].reverse()]) {
+    const reverse = (tokens: string[]) => [...tokens].reverse()
+    for (const order of [(tokens: string[]) => tokens, reverse]) {
       const node = await build(t)
       const living = await node.login({ sub: 'ada' })
       node.clock.pass(hour)
       const ended = await node.login({ sub: 'ada' })
       await node.logout(ended)
-      const refreshed = toClient(await byCookies(node, order([ended.refreshToken, living.refreshToken])))
+      const refreshed = toClient(
+        await byCookies(node, order([ended.refreshToken, living.refreshToken]))
+      )
       t.equal(peek(refreshed.body.access_token).sid, peek(living.body.access_token).sid)
       const expired = refreshed
       node.clock.pass(14 * day)
       const late = await node.login({ sub: 'ada' })
-      t.equal((await byCookies(node, order([expired.refreshToken, late.refreshToken]))).statusCode, 200)
+      t.equal(
+        (await byCookies(node, order([expired.refreshToken, late.refreshToken]))).statusCode,
+        200
+      )
     }
   })
 
@@ -203,7 +374,11 @@ t.test('among several cookies of the name', async (t) => {
     node.clock.pass(hour)
     const late = await node.login({ sub: 'ada' })
     const refreshed = toClient(await byCookies(node, [early.refreshToken, late.refreshToken]))
-    t.equal(peek(refreshed.body.access_token).sid, peek(late.body.access_token).sid, 'the one with the most life left')
+    t.equal(
+      peek(refreshed.body.access_token).sid,
+      peek(late.body.access_token).sid,
+      'the one with the most life left'
+    )
     t.match(await node.app.sessions.list('ada'), [{ generation: 1 }, { generation: 2 }])
     t.equal((await node.refresh(early)).statusCode, 200)
   })
@@ -212,29 +387,51 @@ t.test('among several cookies of the name', async (t) => {
     const node = await build(t, both)
     const phone = await node.login({ sub: 'ada' }, { transport: 'body' })
     const browser = await node.login({ sub: 'ada' }, { transport: 'cookie' })
-    t.equal(peek(toClient(await byCookies(node, [phone.refreshToken, browser.refreshToken])).refreshToken).via, 'cookie')
-    t.match(await node.app.sessions.list('ada'), [{ transport: 'body', generation: 1 }, { transport: 'cookie', generation: 2 }])
+    t.equal(
+      peek(toClient(await byCookies(node, [phone.refreshToken, browser.refreshToken])).refreshToken)
+        .via,
+      'cookie'
+    )
+    t.match(await node.app.sessions.list('ada'), [
+      { transport: 'body', generation: 1 },
+      { transport: 'cookie', generation: 2 }
+    ])
   })
 
   t.test('cookies of other names, and empty ones make no difference', async (t) => {
     const node = await build(t)
     const { refreshToken } = await node.login()
     const cookie = `refresh_token=x; __Host-refresh_token=; theme=dark; =; ;; __Host-refresh_token=${refreshToken}; __Host-refresh_token=y`
-    t.equal((await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie } })).statusCode, 200)
+    t.equal(
+      (await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie } }))
+        .statusCode,
+      200
+    )
     t.equal(codeOf(await byCookies(node, ['', ''])), '401 REFRESH_TOKEN_MISSING')
   })
 })
 
 t.test('a refresh token says nothing about the user', async (t) => {
   const { login } = await build(t)
-  const client = await login({ sub: 'ada', email: 'ada@example.com', roles: ['admin'] }, { device: 'her phone' })
+  const client = await login(
+    { sub: 'ada', email: 'ada@example.com', roles: ['admin'] },
+    { device: 'her phone' }
+  )
   t.same(Object.keys(peek(client.refreshToken)).sort(), ['at', 'exp', 'gen', 'key', 'tag', 'via'])
-  t.notMatch(Buffer.from(client.refreshToken.split('.')[1] ?? '', 'base64url').toString(), /ada|admin|phone|example/)
-  t.notOk(Object.values(peek(client.refreshToken)).includes(peek(client.body.access_token).sid), 'not even the public id of the session')
+  t.notMatch(
+    Buffer.from(client.refreshToken.split('.')[1] ?? '', 'base64url').toString(),
+    /ada|admin|phone|example/
+  )
+  t.notOk(
+    Object.values(peek(client.refreshToken)).includes(peek(client.body.access_token).sid),
+    'not even the public id of the session'
+  )
 })
 
 t.test('paired', async (t) => {
-  const paired = { refreshToken: { paired: true, transports: ['cookie', 'body'] as ('cookie' | 'body')[] } }
+  const paired = {
+    refreshToken: { paired: true, transports: ['cookie', 'body'] as ('cookie' | 'body')[] }
+  }
   const pair = async (node: TestApp, client: Pick<Client, 'cookie'>, authorization?: string) =>
     await node.refresh(client, { headers: authorization === undefined ? {} : { authorization } })
 
@@ -246,7 +443,11 @@ t.test('paired', async (t) => {
       const next = toClient(await pair(node, client, client.authorization))
       const repeat = toClient(await pair(node, client, client.authorization))
       t.equal(repeat.refreshToken, next.refreshToken)
-      t.equal(toClient(await pair(node, client, next.authorization)).refreshToken, next.refreshToken, 'any access token of the session will do')
+      t.equal(
+        toClient(await pair(node, client, next.authorization)).refreshToken,
+        next.refreshToken,
+        'any access token of the session will do'
+      )
       client = next
     }
     t.equal((await node.me(client)).statusCode, 200)
@@ -273,12 +474,27 @@ t.test('paired', async (t) => {
     const client = await node.login()
     const same = await node.login()
     const other = await node.login({ sub: 'eve' })
-    const elsewhere = await (await build(t, { secret: 'another secret of more than 32 bytes' })).login()
+    const elsewhere = await (
+      await build(t, { secret: 'another secret of more than 32 bytes' })
+    ).login()
     const [head, payload] = client.body.access_token.split('.')
     const resigned = `${head}.${payload}.${createHmac('sha256', 'a guess').update(`${head}.${payload}`).digest('base64url')}`
-    const foreigner = Buffer.from(JSON.stringify({ ...peek(other.body.access_token), sid: peek(client.body.access_token).sid })).toString('base64url')
+    const foreigner = Buffer.from(
+      JSON.stringify({ ...peek(other.body.access_token), sid: peek(client.body.access_token).sid })
+    ).toString('base64url')
     const patched = `${head}.${foreigner}.${other.body.access_token.split('.')[2]}`
-    for (const authorization of [same.authorization, other.authorization, elsewhere.authorization, `Bearer ${resigned}`, `Bearer ${patched}`, `Bearer ${client.refreshToken}`, `${client.authorization} x`, 'Bearer', 'Bearer ', 'Bearer x']) {
+    for (const authorization of [
+      same.authorization,
+      other.authorization,
+      elsewhere.authorization,
+      `Bearer ${resigned}`,
+      `Bearer ${patched}`,
+      `Bearer ${client.refreshToken}`,
+      `${client.authorization} x`,
+      'Bearer',
+      'Bearer ',
+      'Bearer x'
+    ]) {
       const answer = await pair(node, client, authorization)
       t.equal(codeOf(answer), '401 ACCESS_TOKEN_INVALID', authorization.slice(0, 30))
       t.match(answer.headers['www-authenticate'], /^Bearer error="invalid_token"/)
@@ -290,8 +506,20 @@ t.test('paired', async (t) => {
   t.test('what is wrong with the refresh token is said first', async (t) => {
     const node = await build(t, paired)
     const client = await node.login()
-    t.equal(codeOf(await node.app.inject({ method: 'POST', url: '/auth/refresh', headers: { authorization: client.authorization } })), '401 REFRESH_TOKEN_MISSING')
-    t.equal(codeOf(await pair(node, { cookie: '__Host-refresh_token=x' }, client.authorization)), '401 REFRESH_TOKEN_INVALID')
+    t.equal(
+      codeOf(
+        await node.app.inject({
+          method: 'POST',
+          url: '/auth/refresh',
+          headers: { authorization: client.authorization }
+        })
+      ),
+      '401 REFRESH_TOKEN_MISSING'
+    )
+    t.equal(
+      codeOf(await pair(node, { cookie: '__Host-refresh_token=x' }, client.authorization)),
+      '401 REFRESH_TOKEN_INVALID'
+    )
     t.equal(codeOf(await node.refresh(client, { headers: foreign })), '403 CROSS_ORIGIN_REQUEST')
     node.clock.pass(15 * day)
     t.equal(codeOf(await pair(node, client)), '401 REFRESH_TOKEN_EXPIRED')
@@ -311,7 +539,11 @@ t.test('paired', async (t) => {
     node.clock.pass(hour)
     const late = await node.login()
     for (const client of [early, late]) {
-      const refreshed = toClient(await byCookies(node, [late.refreshToken, early.refreshToken], { authorization: client.authorization }))
+      const refreshed = toClient(
+        await byCookies(node, [late.refreshToken, early.refreshToken], {
+          authorization: client.authorization
+        })
+      )
       t.equal(peek(refreshed.body.access_token).sid, peek(client.body.access_token).sid)
     }
     t.match(await node.app.sessions.list('ada'), [{ generation: 2 }, { generation: 2 }])
@@ -326,7 +558,10 @@ t.test('paired', async (t) => {
 
   t.test('an access token by any key of the ring will do', async (t) => {
     const store = new MemoryStore()
-    const [before, after] = [await build(t, { store, ...paired }), await build(t, { store, ...paired, secret: ['a newer secret of more than 32 bytes', secret] })]
+    const [before, after] = [
+      await build(t, { store, ...paired }),
+      await build(t, { store, ...paired, secret: ['a newer secret of more than 32 bytes', secret] })
+    ]
     const client = await before.login()
     t.equal((await pair(after, client, client.authorization)).statusCode, 200)
   })
@@ -335,13 +570,18 @@ t.test('paired', async (t) => {
     const node = await build(t, paired)
     t.equal((await node.logout(await node.login())).statusCode, 204)
     const { authorization } = await node.login()
-    t.equal((await node.app.inject({ method: 'POST', url: '/auth/logout', headers: { authorization } })).statusCode, 204)
+    t.equal(
+      (await node.app.inject({ method: 'POST', url: '/auth/logout', headers: { authorization } }))
+        .statusCode,
+      204
+    )
     t.same(await node.app.sessions.list('ada'), [])
   })
 })
 
 t.test('remember', async (t) => {
-  const attributesOf = ({ response }: Client) => String(response.headers['set-cookie']).split('; ').slice(1).sort()
+  const attributesOf = ({ response }: Client) =>
+    String(response.headers['set-cookie']).split('; ').slice(1).sort()
   const constant = ['HttpOnly', 'Path=/', 'SameSite=Strict', 'Secure']
 
   t.test('false: the cookie goes when the browser closes, also after every rotation, repeat and claims hook', async (t) => {
@@ -365,13 +605,23 @@ t.test('remember', async (t) => {
       const client = await node.login({ sub: 'ada' }, options)
       t.same(attributesOf(client), [...constant, `Max-Age=${14 * 86400}`].sort())
       node.clock.pass(10 * day)
-      t.same(attributesOf(toClient(await node.refresh(client))), [...constant, `Max-Age=${10 * 86400}`].sort())
+      t.same(
+        attributesOf(toClient(await node.refresh(client))),
+        [...constant, `Max-Age=${10 * 86400}`].sort()
+      )
     }
   })
 
   t.test('makes no difference to a token in the body, and is true or false', async (t) => {
     const { login } = await build(t, bodyAlone)
-    t.equal((await login({ sub: 'ada' }, { remember: false })).response.headers['set-cookie'], undefined)
-    for (const remember of [null, 0, 'no']) await t.rejects(login({ sub: 'ada' }, { remember } as object), { message: /INVALID_LOGIN.*remember is/ })
+    t.equal(
+      (await login({ sub: 'ada' }, { remember: false })).response.headers['set-cookie'],
+      undefined
+    )
+    for (const remember of [null, 0, 'no']) {
+      await t.rejects(login({ sub: 'ada' }, { remember } as object), {
+        message: /INVALID_LOGIN.*remember is/
+      })
+    }
   })
 })

@@ -16,16 +16,20 @@ const start = (port) => serve(async (app) => {
     secondaryStorage: {
       get: (key) => redis.get(key),
       getAndDelete: (key) => redis.getdel(key),
-      set: (key, value, ttl) => ttl ? redis.set(key, value, 'EX', ttl) : redis.set(key, value),
+      set: (key, value, ttl) => (ttl ? redis.set(key, value, 'EX', ttl) : redis.set(key, value)),
       delete: (key) => redis.del(key),
-      increment: async (key, ttl) => (await redis.multi().incr(key).expire(key, ttl, 'NX').exec())[0][1]
+      increment: async (key, ttl) =>
+        (await redis.multi().incr(key).expire(key, ttl, 'NX').exec())[0][1]
     },
     plugins: [anonymous()],
     rateLimit: { enabled: false },
     telemetry: { enabled: false }
   })
   app.post('/login', async (request, reply) => {
-    const { headers } = await auth.api.signInAnonymous({ headers: fromNodeHeaders(request.headers), returnHeaders: true })
+    const { headers } = await auth.api.signInAnonymous({
+      headers: fromNodeHeaders(request.headers),
+      returnHeaders: true
+    })
     return reply.header('set-cookie', headers.getSetCookie()).send({})
   })
   app.get('/me', async (request, reply) => {

@@ -15,10 +15,16 @@ const start = ({ algorithm, cache }) => () => serve(async (app) => {
     verify: { cache }
   })
   app.post('/login', async (request) => tokens(app.jwt.sign({ sub: request.body.sub })))
-  app.get('/me', { onRequest: (request) => request.jwtVerify() }, async (request) => ({ sub: request.user.sub }))
+  app.get('/me', { onRequest: (request) => request.jwtVerify() }, async (request) => ({
+    sub: request.user.sub
+  }))
 })
 
-export const contenders = Object.fromEntries(['HS256', 'EdDSA'].flatMap((algorithm) => [false, true].map((cache) => [
-  `@fastify/jwt ${algorithm}${cache ? ', cache' : ''}`,
-  { start: start({ algorithm, cache }), authenticate: 'bearer' }
-])))
+export const contenders = Object.fromEntries(
+  ['HS256', 'EdDSA'].flatMap((algorithm) =>
+    [false, true].map((cache) => [
+      `@fastify/jwt ${algorithm}${cache ? ', cache' : ''}`,
+      { start: start({ algorithm, cache }), authenticate: 'bearer' }
+    ])
+  )
+)

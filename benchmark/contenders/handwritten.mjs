@@ -14,7 +14,7 @@ const hash = (token) => createHash('sha256').update(token).digest('base64url')
 /** Each design answers whether the old token was the current one, and has then replaced it. */
 const designs = {
   'GET, compare, SET': (redis) => async (key, old, next) => {
-    if (await redis.get(key) !== old) return false
+    if ((await redis.get(key)) !== old) return false
     await redis.set(key, next, 'EX', idleLifetime)
     return true
   },
@@ -23,21 +23,27 @@ const designs = {
     return async (key, old, next) => {
       const own = idle.pop() // a transaction that watches needs its connection for itself
       await own.watch(key)
-      const swapped = await own.get(key) === old && await own.multi().set(key, next, 'EX', idleLifetime).exec()
+      const swapped =
+        (await own.get(key)) === old &&
+        (await own.multi().set(key, next, 'EX', idleLifetime).exec())
       idle.push(own)
       return Boolean(swapped)
     }
   },
-  EVALSHA: (redis, sha) => async (key, old, next) => await redis.evalsha(sha, 1, key, old, next, idleLifetime) === 1,
+  EVALSHA: (redis, sha) => async (key, old, next) =>
+    (await redis.evalsha(sha, 1, key, old, next, idleLifetime)) === 1,
   'EVALSHA, one write a tick': (redis, sha) => {
     let corked = false
     return async (key, old, next) => {
       if (!corked) {
         corked = true
         redis.stream.cork()
-        setImmediate(() => { corked = false; redis.stream.uncork() })
+        setImmediate(() => {
+          corked = false
+          redis.stream.uncork()
+        })
       }
-      return await redis.evalsha(sha, 1, key, old, next, idleLifetime) === 1
+      return (await redis.evalsha(sha, 1, key, old, next, idleLifetime)) === 1
     }
   }
 }
@@ -60,7 +66,13 @@ const start = (design, kind) => (port) => serve(async (app) => {
   await app.register(fastifyCookie)
   await app.register(fastifyJwt, { secret, sign: { expiresIn: '30m' } })
   const { make, subOf } = kinds[kind](app)
-  const cookie = { path: '/auth', httpOnly: true, secure: true, sameSite: 'strict', maxAge: idleLifetime }
+  const cookie = {
+    path: '/auth',
+    httpOnly: true,
+    secure: true,
+    sameSite: 'strict',
+    maxAge: idleLifetime
+  }
   const issue = (reply, sub, token) => reply.setCookie('refresh_token', token, cookie)
     .header('cache-control', 'no-store').send(tokens(app.jwt.sign({ sub })))
   app.post('/login', async (request, reply) => {
@@ -73,11 +85,17 @@ const start = (design, kind) => (port) => serve(async (app) => {
     const old = request.cookies.refresh_token
     const sub = subOf(old)
     const token = make(sub)
-    return await swap(sub, hash(old), hash(token)) ? issue(reply, sub, token) : reply.code(401).send({ error: 'Unauthorized' })
+    return (await swap(sub, hash(old), hash(token)))
+      ? issue(reply, sub, token)
+      : reply.code(401).send({ error: 'Unauthorized' })
   })
 })
 
-const contender = (design, kind = 'random') => ({ start: start(design, kind), login: design === 'EVALSHA', refresh: 'refresh' })
+const contender = (design, kind = 'random') => ({
+  start: start(design, kind),
+  login: design === 'EVALSHA',
+  refresh: 'refresh'
+})
 
 export const contenders = {
   ...Object.fromEntries(Object.keys(designs).map((design) => [design, contender(design)])),

@@ -7,9 +7,16 @@ const start = (alg) => () => serve(async (app) => {
   const { privateKey, publicKey } = alg === 'HS256'
     ? { privateKey: symmetric, publicKey: symmetric }
     : await generateKeyPair(alg)
-  app.post('/login', async (request) => tokens(
-    await new SignJWT().setSubject(request.body.sub).setProtectedHeader({ alg }).setIssuedAt().setExpirationTime('30m').sign(privateKey)
-  ))
+  app.post('/login', async (request) =>
+    tokens(
+      await new SignJWT()
+        .setSubject(request.body.sub)
+        .setProtectedHeader({ alg })
+        .setIssuedAt()
+        .setExpirationTime('30m')
+        .sign(privateKey)
+    )
+  )
   app.decorateRequest('user', null)
   const onRequest = async (request, reply) => {
     try {

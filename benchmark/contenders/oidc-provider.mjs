@@ -15,8 +15,15 @@ const adapter = (redis) => class {
 
   async upsert (id, payload, expiresIn) {
     const key = this.key(id)
-    const multi = redis.multi().hset(key, { payload: JSON.stringify(payload) }).expire(key, expiresIn)
-    if (payload.grantId) multi.rpush(`oidc:grant:${payload.grantId}`, key).expire(`oidc:grant:${payload.grantId}`, expiresIn)
+    const multi = redis
+      .multi()
+      .hset(key, { payload: JSON.stringify(payload) })
+      .expire(key, expiresIn)
+    if (payload.grantId) {
+      multi
+        .rpush(`oidc:grant:${payload.grantId}`, key)
+        .expire(`oidc:grant:${payload.grantId}`, expiresIn)
+    }
     await multi.exec()
   }
 
@@ -55,12 +62,21 @@ async function start (port) {
     grant.addOIDCScope('openid offline_access')
     const grantId = await grant.save()
     const scope = 'offline_access'
-    const token = new provider.RefreshToken({ accountId: sub, client, grantId, scope, gty: 'authorization_code', expiresWithSession: false })
+    const token = new provider.RefreshToken({
+      accountId: sub,
+      client,
+      grantId,
+      scope,
+      gty: 'authorization_code',
+      expiresWithSession: false
+    })
     const body = JSON.stringify({ refresh_token: await token.save() })
     response.setHeader('content-length', body.length).end(body)
   }
   const callback = provider.callback()
-  const server = createServer((request, response) => request.url === '/login' ? login(request, response) : callback(request, response))
+  const server = createServer((request, response) =>
+    request.url === '/login' ? login(request, response) : callback(request, response)
+  )
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return server.address().port
 }

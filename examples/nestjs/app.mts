@@ -1,7 +1,23 @@
 // The plugin in a NestJS application on Fastify: a guard, a filter, a controller.
 import 'reflect-metadata'
 import { STATUS_CODES } from 'node:http'
-import { Body, Catch, Controller, Delete, ForbiddenException, Get, HttpCode, Injectable, Module, NotFoundException, Param, Post, Req, Res, UseGuards } from '@nestjs/common'
+import {
+  Body,
+  Catch,
+  Controller,
+  Delete,
+  ForbiddenException,
+  Get,
+  HttpCode,
+  Injectable,
+  Module,
+  NotFoundException,
+  Param,
+  Post,
+  Req,
+  Res,
+  UseGuards
+} from '@nestjs/common'
 import type { ArgumentsHost, CanActivate, ExceptionFilter, ExecutionContext } from '@nestjs/common'
 import { BaseExceptionFilter, HttpAdapterHost, NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -23,10 +39,18 @@ export class AuthGuard implements CanActivate {
  */
 @Catch()
 export class FastifyErrorFilter extends BaseExceptionFilter implements ExceptionFilter {
-  override catch (given: FastifyError & { headers?: Record<string, string> }, host: ArgumentsHost): void {
+  override catch (
+    given: FastifyError & { headers?: Record<string, string> },
+    host: ArgumentsHost
+  ): void {
     const { statusCode, code, message, headers = {} } = given
     if (code === undefined || statusCode === undefined) return super.catch(given, host)
-    host.switchToHttp().getResponse<FastifyReply>().code(statusCode).headers(headers).send({ statusCode, code, error: STATUS_CODES[statusCode], message })
+    host
+      .switchToHttp()
+      .getResponse<FastifyReply>()
+      .code(statusCode)
+      .headers(headers)
+      .send({ statusCode, code, error: STATUS_CODES[statusCode], message })
   }
 }
 
@@ -34,7 +58,10 @@ export class FastifyErrorFilter extends BaseExceptionFilter implements Exception
 export class SessionController {
   @Post('login')
   @HttpCode(200)
-  async login (@Body() { username, password }: { username: string, password: string }, @Res({ passthrough: true }) reply: FastifyReply) {
+  async login (
+    @Body() { username, password }: { username: string, password: string },
+    @Res({ passthrough: true }) reply: FastifyReply
+  ) {
     // Your own check of a password, a passkey or a single sign-on goes here.
     if (username !== 'ada' || password !== 'lovelace') throw new ForbiddenException()
     return await reply.login({ sub: username })
@@ -53,7 +80,9 @@ export class SessionController {
   @HttpCode(204)
   @UseGuards(AuthGuard)
   async end (@Req() { server, user }: FastifyRequest, @Param('sid') sid: string) {
-    if (!await server.sessions.revoke((user as { sub: string }).sub, sid)) throw new NotFoundException()
+    if (!(await server.sessions.revoke((user as { sub: string }).sub, sid))) {
+      throw new NotFoundException()
+    }
   }
 }
 
@@ -62,7 +91,9 @@ export class AppModule {}
 
 /** Builds the application; `await (await createApp(options)).listen(3000)` starts it. */
 export async function createApp (options: AuthPluginOptions): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(), { logger: ['error'] })
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(), {
+    logger: ['error']
+  })
   await app.register(authPlugin, options)
   app.useGlobalFilters(new FastifyErrorFilter(app.get(HttpAdapterHost).httpAdapter))
   return app

@@ -10,7 +10,10 @@ type Options = Parameters<typeof authPlugin>[1]
 export async function build (options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
   const app = fastify()
   await app.register(authPlugin, { secret, ...options })
-  app.post<{ Params: { sub: string } }>('/login/:sub', async (request, reply) => await reply.login({ sub: request.params.sub } as LoginClaims))
+  app.post<{ Params: { sub: string } }>(
+    '/login/:sub',
+    async (request, reply) => await reply.login({ sub: request.params.sub } as LoginClaims)
+  )
   app.get('/me', { onRequest: app.authenticate }, async (request) => request.user)
   app.get('/live', async (request) => await request.authenticate({ live: true }))
   await app.ready()
@@ -18,7 +21,10 @@ export async function build (options: Omit<Options, 'secret'>): Promise<FastifyI
 }
 
 /** Builds an application that closes when the test `t` ends. */
-export async function appFor (t: { teardown (f: () => unknown): unknown }, options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
+export async function appFor (
+  t: { teardown(f: () => unknown): unknown },
+  options: Omit<Options, 'secret'>
+): Promise<FastifyInstance> {
   const app = await build(options)
   t.teardown(() => app.close())
   return app

@@ -16,7 +16,11 @@ type Test = InstanceType<typeof import('tap').Test>
 
 /** Starts a node of an application in a process of its own. */
 async function nodeFor (t: Test, path: string) {
-  const child = fork(join(__dirname, '../support/node.ts'), [path, JSON.stringify({ secret, storeTimeout: 10 })], { execArgv: process.execArgv })
+  const child = fork(
+    join(__dirname, '../support/node.ts'),
+    [path, JSON.stringify({ secret, storeTimeout: 10 })],
+    { execArgv: process.execArgv }
+  )
   t.teardown(() => { child.kill('SIGKILL') })
   const [origin] = await once(child, 'message') as [string]
   return { send: over(origin), child }
@@ -27,19 +31,30 @@ async function setUp (t: Test, options = {}) {
   const proxy = await proxyFor(t, server)
   const seen = observe(t)
   const app = await appFor(t, { redis: server.client({ path: proxy.path }), ...options })
-  return { server, proxy, app, events: (wanted: string) => seen().filter(([name]) => name === wanted).length }
+  return {
+    server,
+    proxy,
+    app,
+    events: (wanted: string) => seen().filter(([name]) => name === wanted).length
+  }
 }
 
 t.test('an application is killed between script and answer: the client repeats', { timeout: 60_000 }, async (t) => {
   const server = await redisFor(t)
   const proxy = await proxyFor(t, server)
   const [doomed, other] = await Promise.all([nodeFor(t, proxy.path), nodeFor(t, server.path)])
-  const user = new User('ada', async (method, path, headers) => await other.send(method, path.startsWith('/login') ? '/login' : path, headers))
+  const user = new User(
+    'ada',
+    async (method, path, headers) =>
+      await other.send(method, path.startsWith('/login') ? '/login' : path, headers)
+  )
   t.equal((await user.login()).status, 200)
   const { token } = user
   proxy.replies = 'hold'
   const { answered } = proxy
-  const lost = t.rejects(doomed.send('POST', '/auth/refresh', { cookie: `__Host-refresh_token=${token}` }))
+  const lost = t.rejects(
+    doomed.send('POST', '/auth/refresh', { cookie: `__Host-refresh_token=${token}` })
+  )
   await until('the script to have run', () => proxy.answered > answered)
   doomed.child.kill('SIGKILL')
   await lost
@@ -79,7 +94,13 @@ t.test('a client goes away before its answer: a repeat brings what it missed', a
   proxy.replies = 'hold'
   const { answered } = proxy
   const abort = new AbortController()
-  const aborted = t.rejects(fetch(`${origin}/auth/refresh`, { method: 'POST', headers: { cookie: `__Host-refresh_token=${user.token}` }, signal: abort.signal }))
+  const aborted = t.rejects(
+    fetch(`${origin}/auth/refresh`, {
+      method: 'POST',
+      headers: { cookie: `__Host-refresh_token=${user.token}` },
+      signal: abort.signal
+    })
+  )
   await until('the script to have run', () => proxy.answered > answered)
   abort.abort()
   await aborted
@@ -112,5 +133,7 @@ t.test('a thousand clients wait for Redis: when it is back all of them go on', {
   t.strictSame(new Set(await Promise.all(herd)), new Set([200]))
   t.equal(events('reuse'), 0)
   t.equal(events('refresh'), 1000, 'each token was spent once')
-  t.comment(`1,000 clients were served ${Math.round(percentile(waits, 0.5))} ms (median), ${Math.round(percentile(waits, 1))} ms (the last) after Redis came back; ${refused} answers of 503 before`)
+  t.comment(
+    `1,000 clients were served ${Math.round(percentile(waits, 0.5))} ms (median), ${Math.round(percentile(waits, 1))} ms (the last) after Redis came back; ${refused} answers of 503 before`
+  )
 })

@@ -18,18 +18,25 @@ import { into, User } from './user'
 const masters = (cluster: RedisCluster) => cluster.nodes.slice(0, 3)
 
 async function keyOf (cluster: RedisCluster): Promise<string> {
-  const keys = await Promise.all(masters(cluster).map(async node => await cluster.admin(node).keys('*')))
+  const keys = await Promise.all(
+    masters(cluster).map(async (node) => await cluster.admin(node).keys('*'))
+  )
   return keys.flat()[0] ?? ''
 }
 
 t.test('on a cluster', async (t) => {
   const cluster = await clusterFor(t)
-  const five = cluster.track(new Cluster5(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))))
+  const five = cluster.track(
+    new Cluster5(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
+  )
   const shared = new RedisStore(five)
   const pass = async (ms: number) => {
     for (const node of cluster.nodes) await age(cluster.admin(node), ms)
   }
-  holdToContract(t, 'RedisStore on a cluster', async () => ({ store: new RedisStore(cluster.client()), pass }))
+  holdToContract(t, 'RedisStore on a cluster', async () => ({
+    store: new RedisStore(cluster.client()),
+    pass
+  }))
   holdToContract(t, 'RedisStore on a cluster by ioredis 5', async () => ({ store: shared, pass }))
 })
 
@@ -39,7 +46,8 @@ t.test('on a cluster, the commands of one turn leave in one write for each maste
   const store = new RedisStore(client)
   await store.open(within)
   const users = Array.from({ length: 60 }, (_, i) => `user-${i}`)
-  const ask = async () => await Promise.all(users.map(async (user) => await store.list(user, within)))
+  const ask = async () =>
+    await Promise.all(users.map(async (user) => await store.list(user, within)))
   await ask() // now each master knows the script, and has a connection
   t.equal(await writes(client, ask), 3)
 })
@@ -59,7 +67,11 @@ t.test('a slot moves while its user goes on', { timeout: 60_000 * soak }, async 
     const from = await cluster.masterOf(key)
     const to = cluster.nodes.find(node => node !== from) ?? from
     await moveSlot(cluster, key, to, async () => {
-      t.match(await user.refresh(), { status: 200 }, 'by the old or the new master, whichever has the session now')
+      t.match(
+        await user.refresh(),
+        { status: 200 },
+        'by the old or the new master, whichever has the session now'
+      )
       t.equal((await new User('ada', into(app)).login()).status, 200)
     })
     t.equal(await cluster.masterOf(key), to)
@@ -88,7 +100,11 @@ t.test('a master is killed under load', { timeout: 60_000 * soak }, async (t) =>
   await until('some thousand refreshes', () => load.refreshes > 2000 * soak)
   const key = await keyOf(cluster)
   const replica = await cluster.replicaOf(key)
-  t.same(await cluster.admin(replica).script('EXISTS', createScripts('jwt:ended').rotate.sha), [0], 'its replica knows no script yet')
+  t.same(
+    await cluster.admin(replica).script('EXISTS', createScripts('jwt:ended').rotate.sha),
+    [0],
+    'its replica knows no script yet'
+  )
   const killed = performance.now()
   await (await cluster.masterOf(key)).kill()
   await until('the replica to be promoted', async () => (await cluster.masterOf(key)) === replica)
@@ -99,8 +115,10 @@ t.test('a master is killed under load', { timeout: 60_000 * soak }, async (t) =>
 
   const count = (wanted: string) => seen().filter(([name]) => name === wanted).length
   const { first, last } = load.unavailable ?? { first: killed, last: killed }
-  t.comment(`${load.refreshes} refreshes by 200 users, ${load.answers.get(503) ?? 0} answers of 503 from ${Math.round(first - killed)} to ${Math.round(last - killed)} ms after the kill; ` +
-    `promoted after ${Math.round(promoted - killed)} ms; ${count('heal')} heals, ${count('repeat')} repeats`)
+  t.comment(
+    `${load.refreshes} refreshes by 200 users, ${load.answers.get(503) ?? 0} answers of 503 from ${Math.round(first - killed)} to ${Math.round(last - killed)} ms after the kill; ` +
+      `promoted after ${Math.round(promoted - killed)} ms; ${count('heal')} heals, ${count('repeat')} repeats`
+  )
   t.same(load.refusals, [], 'no session is lost')
   t.equal(count('reuse'), 0, 'an accident is no theft')
   t.ok(first >= killed && last < promoted + 2000, 'there is no 503 but during the failover')
@@ -108,5 +126,5 @@ t.test('a master is killed under load', { timeout: 60_000 * soak }, async (t) =>
 })
 
 async function ownKey (cluster: RedisCluster, node: RedisCluster['nodes'][number]): Promise<string> {
-  for (let i = 0; ; i++) if (await cluster.masterOf(`key-${i}`) === node) return `key-${i}`
+  for (let i = 0; ; i++) if ((await cluster.masterOf(`key-${i}`)) === node) return `key-${i}`
 }

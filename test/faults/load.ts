@@ -29,11 +29,18 @@ export class Load {
   }
 
   async #chain (user: User): Promise<void> {
-    for (let answer; (this.#running || answer?.status === 503) && (answer === undefined || answer.status !== 401);) {
+    for (
+      let answer;
+      (this.#running || answer?.status === 503) && (answer === undefined || answer.status !== 401);
+    ) {
       answer = await user.refresh()
       this.answers.set(answer.status, (this.answers.get(answer.status) ?? 0) + 1)
       if (answer.status === 503) {
-        this.unavailable = { first: performance.now(), ...this.unavailable, last: performance.now() }
+        this.unavailable = {
+          first: performance.now(),
+          ...this.unavailable,
+          last: performance.now()
+        }
         await delay(pause)
       } else if (answer.status !== 200) {
         this.refusals.push(answer.code)

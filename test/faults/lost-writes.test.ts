@@ -45,17 +45,27 @@ t.test('rotations that no replica has are lost with their master, and heal', asy
   proxy.target = replica
 
   const answers = await Promise.all(users.map(async user => await user.refreshThrough(later)))
-  t.equal(answers.filter(({ status }) => status === 200).length, users.length, 'nobody is logged out')
+  t.equal(
+    answers.filter(({ status }) => status === 200).length,
+    users.length,
+    'nobody is logged out'
+  )
   t.equal((await promoted.keys('jwt:*')).length, before, 'there are as many sessions as before')
   t.equal(seen().filter(is('heal')).length, users.length * 3 / 4)
   t.equal(seen().filter(is('reuse')).length, 0, 'a lost write is no theft')
-  t.comment(`${seen().filter(is('heal')).length} of ${users.length} sessions had lost up to three rotations each; all go on`)
+  t.comment(
+    `${seen().filter(is('heal')).length} of ${users.length} sessions had lost up to three rotations each; all go on`
+  )
 
   for (const user of users) t.equal((await user.refresh()).status, 200)
   await age(promoted, 12 * second)
   for (const old of spent.keys()) {
     const { status, code } = await old.present(spent.get(old) ?? '')
-    t.strictSame([status, code], [401, 'REFRESH_TOKEN_REUSED'], 'a healed session detects reuse as any other does')
+    t.strictSame(
+      [status, code],
+      [401, 'REFRESH_TOKEN_REUSED'],
+      'a healed session detects reuse as any other does'
+    )
   }
 })
 
@@ -64,7 +74,11 @@ t.test('what durability buys: endings that no replica has are lost with their ma
   for (const durability of [undefined, { replicas: 1, timeout: 0.05 }]) {
     const { master, replica } = await replicatedFor(t)
     const proxy = await proxyFor(t, master)
-    const app = await appFor(t, { redis: master.client({ path: proxy.path }), durability, storeTimeout: 2 })
+    const app = await appFor(t, {
+      redis: master.client({ path: proxy.path }),
+      durability,
+      storeTimeout: 2
+    })
     const users = Array.from({ length: 60 }, (_, i) => new User(`user-${i}`, into(app)))
     for (const user of users) await user.login()
     const marking = master.client()
@@ -86,14 +100,16 @@ t.test('what durability buys: endings that no replica has are lost with their ma
     await promote(replica)
     proxy.target = replica
     const after = await Promise.all(users.map(async user => await user.refreshThrough(later)))
-    const back = (from: number, to: number) => after.slice(from, to).filter(({ status }) => status === 200).length
+    const back = (from: number, to: number) =>
+      after.slice(from, to).filter(({ status }) => status === 200).length
 
     t.ok(early.every(({ status }) => status === 204))
     t.equal(back(0, 30), 0, 'what a replica has stays ended')
     // The last one may still be on its way again, to whoever is the master now.
     t.ok(back(30, 60) >= (durability ? 28 : 30), 'what no replica has is undone')
     t.ok(late.every(({ status }) => status === (durability ? 202 : 204)))
-    lost[durability ? 'with' : 'without'] = `of 30 logouts without a replica ${late.filter(({ status }) => status === 204).length} were answered 204, ${back(30, 60)} came back`
+    lost[durability ? 'with' : 'without'] =
+      `of 30 logouts without a replica ${late.filter(({ status }) => status === 204).length} were answered 204, ${back(30, 60)} came back`
   }
   t.comment(`without durability: ${lost['without']}; with it: ${lost['with']}`)
 })
@@ -115,10 +131,17 @@ t.test('an old dump is restored', async (t) => {
   await server.start()
 
   const answers = await Promise.all(users.map(async user => await user.refreshThrough(later)))
-  t.ok(answers.every(({ status }) => status === 200), 'nobody whose session is in the dump is logged out')
+  t.ok(
+    answers.every(({ status }) => status === 200),
+    'nobody whose session is in the dump is logged out'
+  )
   t.match(seen().filter(is('heal')).map(([, event]) => event.distance), Array(100).fill(5))
   t.equal(seen().filter(is('reuse')).length, 0)
-  t.match(await late.refreshThrough(later), { status: 401, code: 'REFRESH_TOKEN_INVALID' }, 'a session that began later is gone, and that is no reuse')
+  t.match(
+    await late.refreshThrough(later),
+    { status: 401, code: 'REFRESH_TOKEN_INVALID' },
+    'a session that began later is gone, and that is no reuse'
+  )
 })
 
 t.test('Sentinel fails over under load', { timeout: 60_000 * soak }, async (t) => {
@@ -129,7 +152,10 @@ t.test('Sentinel fails over under load', { timeout: 60_000 * soak }, async (t) =
   const users = Array.from({ length: 200 }, (_, i) => new User(`user-${i}`, into(app)))
   for (const user of users) await user.login()
   t.equal(await group.client().set('marker', '', 'PX', 1000), 'OK')
-  await until('the replica to have the sessions', async () => (await group.replica.client().keys('jwt:*')).length === 200)
+  await until(
+    'the replica to have the sessions',
+    async () => (await group.replica.client().keys('jwt:*')).length === 200
+  )
 
   const load = new Load(users)
   await until('some thousand refreshes', () => load.refreshes > 2000 * soak)
@@ -142,8 +168,10 @@ t.test('Sentinel fails over under load', { timeout: 60_000 * soak }, async (t) =
   await load.stop()
 
   const { first, last } = load.unavailable ?? { first: killed, last: killed }
-  t.comment(`${load.refreshes} refreshes by 200 users, ${load.answers.get(503) ?? 0} answers of 503 from ${Math.round(first - killed)} to ${Math.round(last - killed)} ms after the kill; ` +
-    `promoted after ${Math.round(promoted - killed)} ms; ${seen().filter(is('heal')).length} heals, ${seen().filter(is('repeat')).length} repeats`)
+  t.comment(
+    `${load.refreshes} refreshes by 200 users, ${load.answers.get(503) ?? 0} answers of 503 from ${Math.round(first - killed)} to ${Math.round(last - killed)} ms after the kill; ` +
+      `promoted after ${Math.round(promoted - killed)} ms; ${seen().filter(is('heal')).length} heals, ${seen().filter(is('repeat')).length} repeats`
+  )
   t.same(load.refusals, [], 'no session is lost')
   t.equal(seen().filter(is('reuse')).length, 0, 'an accident is no theft')
   t.ok(first >= killed && last < promoted + 2000, 'there is no 503 but during the failover')

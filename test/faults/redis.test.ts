@@ -15,7 +15,10 @@ const storeTimeout = 300
 // What a busy machine may add to a deadline.
 const slack = 250
 
-for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5': Redis5 as unknown as typeof Redis6 })) {
+for (const [client, Redis] of Object.entries({
+  'ioredis 6': Redis6,
+  'ioredis 5': Redis5 as unknown as typeof Redis6
+})) {
   async function setUp (t: Test, refreshToken = {}) {
     const server = await redisFor(t, { args: ['--save', '3600 1'] })
     const proxy = await proxyFor(t, server)
@@ -26,12 +29,27 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
     t.equal((await user.login()).status, 200)
     const seen = observe(t)
     const generation = async () => (await app.sessions.list('ada'))[0]?.generation
-    return { server, proxy, redis, app, user, generation, reuses: () => seen().filter(([name]) => name === 'reuse').length }
+    return {
+      server,
+      proxy,
+      redis,
+      app,
+      user,
+      generation,
+      reuses: () => seen().filter(([name]) => name === 'reuse').length
+    }
   }
 
   function unavailable (t: Test, what: string, answer: Answer, took: number): void {
-    t.match(answer, { status: 503, code: 'STORE_UNAVAILABLE', headers: { 'retry-after': /^\d+$/ }, cookies: [] }, `${what} is unavailable and clears nothing`)
-    t.ok(took < storeTimeout + slack, `${what} is answered within the deadline: ${Math.round(took)} ms`)
+    t.match(
+      answer,
+      { status: 503, code: 'STORE_UNAVAILABLE', headers: { 'retry-after': /^\d+$/ }, cookies: [] },
+      `${what} is unavailable and clears nothing`
+    )
+    t.ok(
+      took < storeTimeout + slack,
+      `${what} is answered within the deadline: ${Math.round(took)} ms`
+    )
   }
 
   async function timed<T> (call: () => Promise<T>): Promise<[T, number]> {
@@ -42,15 +60,45 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
   // While these last Redis does nothing for us, and afterwards it is as if nothing had been asked.
   const outages: Record<string, [strike: Fault, mend: Fault]> = {
     'refuses connections': [(proxy) => proxy.close(), (proxy) => proxy.open()],
-    'accepts connections and never answers': [(proxy) => { proxy.cut(); proxy.requests = 'hold' }, (proxy) => proxy.heal()],
-    'falls silent': [(proxy) => { proxy.requests = 'hold' }, (proxy) => proxy.heal()],
-    'swallows commands': [(proxy) => { proxy.requests = 'swallow' }, (proxy) => proxy.heal()],
+    'accepts connections and never answers': [
+      (proxy) => {
+        proxy.cut()
+        proxy.requests = 'hold'
+      },
+      (proxy) => proxy.heal()
+    ],
+    'falls silent': [
+      (proxy) => {
+        proxy.requests = 'hold'
+      },
+      (proxy) => proxy.heal()
+    ],
+    'swallows commands': [
+      (proxy) => {
+        proxy.requests = 'swallow'
+      },
+      (proxy) => proxy.heal()
+    ],
     'is frozen': [(_, server) => server.pause(), (_, server) => server.resume()],
-    'hears commands too late': [(proxy) => { proxy.requests = { delay: storeTimeout * 1.5 } }, (proxy) => proxy.heal()],
-    'is read-only': [(_, server) => server.client().replicaof('127.0.0.1', 1), (_, server) => server.client().replicaof('NO', 'ONE')],
-    'has too few replicas to write': [(_, server) => server.client().config('SET', 'min-replicas-to-write', 1), (_, server) => server.client().config('SET', 'min-replicas-to-write', 0)],
+    'hears commands too late': [
+      (proxy) => {
+        proxy.requests = { delay: storeTimeout * 1.5 }
+      },
+      (proxy) => proxy.heal()
+    ],
+    'is read-only': [
+      (_, server) => server.client().replicaof('127.0.0.1', 1),
+      (_, server) => server.client().replicaof('NO', 'ONE')
+    ],
+    'has too few replicas to write': [
+      (_, server) => server.client().config('SET', 'min-replicas-to-write', 1),
+      (_, server) => server.client().config('SET', 'min-replicas-to-write', 0)
+    ],
     'wants another password': [
-      async (proxy, server) => { await server.client().config('SET', 'requirepass', 'changed'); proxy.cut() },
+      async (proxy, server) => {
+        await server.client().config('SET', 'requirepass', 'changed')
+        proxy.cut()
+      },
       (_, server) => server.client({ password: 'changed' }).config('SET', 'requirepass', '')
     ],
     'is down': [(_, server) => server.end(), (_, server) => server.start()]
@@ -62,10 +110,16 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
       const [session] = await app.sessions.list('ada')
       await strike(proxy, server)
       for (const call of ['refresh', 'logout', 'login'] as const) {
-        unavailable(t, call, ...await timed(async () => await user[call]()))
+        unavailable(t, call, ...(await timed(async () => await user[call]())))
       }
-      await t.rejects(app.sessions.revoke('ada', String(session?.sid)), { code: 'STORE_UNAVAILABLE' })
-      t.equal((await user.send('GET', '/me', { authorization: `Bearer ${user.access}` })).status, 200, 'an access token needs no store')
+      await t.rejects(app.sessions.revoke('ada', String(session?.sid)), {
+        code: 'STORE_UNAVAILABLE'
+      })
+      t.equal(
+        (await user.send('GET', '/me', { authorization: `Bearer ${user.access}` })).status,
+        200,
+        'an access token needs no store'
+      )
       await mend(proxy, server)
       await until('service to resume', async () => (await user.refresh()).status === 200)
       t.equal(await generation(), 2, 'nothing that was answered 503 has taken effect')
@@ -85,10 +139,18 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
   // In these the script has run and nobody hears of it: a repeat within the grace period brings
   // what was lost.
   const lost: Record<string, Fault> = {
-    'the answer comes just over the deadline': (proxy) => { proxy.replies = { delay: storeTimeout * 1.3 } },
-    'the answer is lost': (proxy) => { proxy.replies = 'swallow' },
-    'the connection is cut before the answer': (proxy) => { proxy.replies = { cut: 0 } },
-    'the connection is cut in the middle of the answer': (proxy) => { proxy.replies = { cut: 25 } }
+    'the answer comes just over the deadline': (proxy) => {
+      proxy.replies = { delay: storeTimeout * 1.3 }
+    },
+    'the answer is lost': (proxy) => {
+      proxy.replies = 'swallow'
+    },
+    'the connection is cut before the answer': (proxy) => {
+      proxy.replies = { cut: 0 }
+    },
+    'the connection is cut in the middle of the answer': (proxy) => {
+      proxy.replies = { cut: 25 }
+    }
   }
 
   for (const [fault, strike] of Object.entries(lost)) {
@@ -111,7 +173,11 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
     const { proxy, redis, user, generation, reuses } = await setUp(t)
     redis.once('close', () => proxy.heal())
     proxy.replies = { cut: 25 }
-    t.equal((await user.refresh()).status, 200, 'the Redis client sends the command again, and that is a repeat')
+    t.equal(
+      (await user.refresh()).status,
+      200,
+      'the Redis client sends the command again, and that is a repeat'
+    )
     t.equal(await generation(), 2)
     t.equal(reuses(), 0)
   })
@@ -120,8 +186,8 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
     const { server, user, generation } = await setUp(t)
     const admin = server.client()
     await admin.config('SET', 'maxmemory', 1)
-    unavailable(t, 'refresh', ...await timed(async () => await user.refresh()))
-    unavailable(t, 'login', ...await timed(async () => await new User('bob', user.send).login()))
+    unavailable(t, 'refresh', ...(await timed(async () => await user.refresh())))
+    unavailable(t, 'login', ...(await timed(async () => await new User('bob', user.send).login())))
     t.equal(await generation(), 1)
     t.equal((await user.logout()).status, 204, 'ending a session needs no memory')
     await admin.config('SET', 'maxmemory', 0)
@@ -132,7 +198,10 @@ for (const [client, Redis] of Object.entries({ 'ioredis 6': Redis6, 'ioredis 5':
     const { server, user, reuses } = await setUp(t)
     await server.kill()
     await server.start()
-    const answer = await user.refreshThrough(async () => await until('the client to be back', async () => (await server.client().ping()) === 'PONG'))
+    const answer = await user.refreshThrough(
+      async () =>
+        await until('the client to be back', async () => (await server.client().ping()) === 'PONG')
+    )
     t.match(answer, { status: 401, code: 'REFRESH_TOKEN_INVALID', cookies: [] })
     t.equal(reuses(), 0, 'a loss is no theft')
     t.equal((await user.login()).status, 200)

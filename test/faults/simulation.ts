@@ -124,7 +124,10 @@ export function steal (victim: Program, kind: Thief): void {
     const guess = async (given: string): Promise<void> => {
       const answer = await present(given)
       if (answer.status === 200 && answer.token) {
-        time.after(interval * (0.6 + 0.3 * random()), async () => await guess(answer.token as string))
+        time.after(
+          interval * (0.6 + 0.3 * random()),
+          async () => await guess(answer.token as string)
+        )
       }
     }
     time.after(interval * (0.6 + 0.3 * random()), async () => await guess(token))

@@ -41,7 +41,9 @@ export class Timeline {
     this.#heap[0] = last
     for (let i = 0; ;) {
       let first = i
-      for (const child of [2 * i + 1, 2 * i + 2]) if (child < this.#heap.length && this.#before(child, first)) first = child
+      for (const child of [2 * i + 1, 2 * i + 2]) {
+        if (child < this.#heap.length && this.#before(child, first)) first = child
+      }
       if (first === i) return
       this.#swap(i, first)
       i = first

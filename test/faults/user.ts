@@ -12,14 +12,30 @@ export interface Answer {
 }
 
 /** How a request reaches an application. */
-export type Send = (method: 'GET' | 'POST', path: string, headers: Record<string, string>) => Promise<Answer>
+export type Send = (
+  method: 'GET' | 'POST',
+  path: string,
+  headers: Record<string, string>
+) => Promise<Answer>
 
 const cookieName = '__Host-refresh_token'
 
-function answer (status: number, headers: Record<string, unknown>, cookies: string[], text: string): Answer {
+function answer (
+  status: number,
+  headers: Record<string, unknown>,
+  cookies: string[],
+  text: string
+): Answer {
   const body = text.startsWith('{') ? JSON.parse(text) : {}
-  const cookie = cookies.find(cookie => cookie.startsWith(`${cookieName}=`))
-  return { status, headers, cookies, body, code: body.code, token: cookie?.slice(cookieName.length + 1, cookie.indexOf(';')) }
+  const cookie = cookies.find((cookie) => cookie.startsWith(`${cookieName}=`))
+  return {
+    status,
+    headers,
+    cookies,
+    body,
+    code: body.code,
+    token: cookie?.slice(cookieName.length + 1, cookie.indexOf(';'))
+  }
 }
 
 /** Sends to an application in this process. */
@@ -34,8 +50,17 @@ export function into (app: FastifyInstance): Send {
 /** Sends to an application that listens, within `timeout` ms. */
 export function over (origin: string, timeout = 10_000): Send {
   return async (method, path, headers) => {
-    const response = await fetch(origin + path, { method, headers, signal: AbortSignal.timeout(timeout) })
-    return answer(response.status, Object.fromEntries(response.headers), response.headers.getSetCookie(), await response.text())
+    const response = await fetch(origin + path, {
+      method,
+      headers,
+      signal: AbortSignal.timeout(timeout)
+    })
+    return answer(
+      response.status,
+      Object.fromEntries(response.headers),
+      response.headers.getSetCookie(),
+      await response.text()
+    )
   }
 }
 
@@ -44,7 +69,10 @@ export class User {
   token = ''
   access = ''
 
-  constructor (readonly sub: string, public send: Send) {}
+  constructor (
+    readonly sub: string,
+    public send: Send
+  ) {}
 
   #take (answer: Answer): Answer {
     if (answer.status === 200) {
@@ -76,7 +104,10 @@ export class User {
    * Refreshes until it is told something that a repeat cannot change; 503 and a lost answer are
    * reasons to repeat.
    */
-  async refreshThrough (pause: () => Promise<unknown>, told: (answer: Answer | Error) => void = () => {}): Promise<Answer> {
+  async refreshThrough (
+    pause: () => Promise<unknown>,
+    told: (answer: Answer | Error) => void = () => {}
+  ): Promise<Answer> {
     for (;;) {
       const answer = await this.refresh().catch((error: Error) => error)
       told(answer)

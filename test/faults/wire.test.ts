@@ -18,17 +18,30 @@ const patience = 400
 
 // The fate of a request hangs on who asks for which time, not on when it comes by.
 function fate ({ headers }: IncomingMessage): Passage {
-  const draw = random(createHash('sha256').update(`${seed} ${String(headers['x-try'])}`).digest().readUInt32BE())
+  const draw = random(
+    createHash('sha256')
+      .update(`${seed} ${String(headers['x-try'])}`)
+      .digest()
+      .readUInt32BE()
+  )
   const delay = () => -Math.log(1 - draw()) * 15
   const copies = draw() < 0.02 ? 2 : 1
-  return Array.from({ length: copies }, () => ({ lost: draw() < 0.05, late: delay(), back: draw() < 0.05 ? undefined : delay() })).filter(({ lost }) => !lost)
+  return Array.from({ length: copies }, () => ({
+    lost: draw() < 0.05,
+    late: delay(),
+    back: draw() < 0.05 ? undefined : delay()
+  })).filter(({ lost }) => !lost)
 }
 
 t.test('500 users over a network that loses 5 % each way, to a real Redis: nobody is logged out', { timeout: 180_000 * soak }, async (t) => {
   const server = await redisFor(t)
   const seen = observe(t)
   const app = await appFor(t, { redis: server.client(), refreshToken: { gracePeriod: 10 } })
-  const { origin, isQuiet } = await lossyFor(t, await app.listen({ port: 0, host: '127.0.0.1' }), fate)
+  const { origin, isQuiet } = await lossyFor(
+    t,
+    await app.listen({ port: 0, host: '127.0.0.1' }),
+    fate
+  )
   const lossy = over(origin, 60_000)
   const refusals: (string | undefined)[] = []
   let tries = 0
@@ -39,10 +52,19 @@ t.test('500 users over a network that loses 5 % each way, to a real Redis: nobod
     await user.login()
     user.send = async (method, path, headers) => {
       tries++
-      const answer = lossy(method, path, { ...headers, 'x-user': String(i), 'x-try': `${i} ${n++}` })
+      const answer = lossy(method, path, {
+        ...headers,
+        'x-user': String(i),
+        'x-try': `${i} ${n++}`
+      })
       answer.catch(() => {})
       // It is given up on, and on its way all the same.
-      return await Promise.race([answer, delay(patience).then(() => { throw new Error('no answer') })])
+      return await Promise.race([
+        answer,
+        delay(patience).then(() => {
+          throw new Error('no answer')
+        })
+      ])
     }
     for (let round = 0; round < rounds; round++) {
       const answer = await user.refreshThrough(async () => {})
@@ -59,7 +81,9 @@ t.test('500 users over a network that loses 5 % each way, to a real Redis: nobod
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await live(next)
   }))
   const count = (wanted: string) => seen().filter(([name]) => name === wanted).length
-  t.comment(`${users * rounds} refreshes took ${tries} tries; ${count('repeat')} repeats, ${refusals.length} of ${users} users logged out`)
+  t.comment(
+    `${users * rounds} refreshes took ${tries} tries; ${count('repeat')} repeats, ${refusals.length} of ${users} users logged out`
+  )
   t.strictSame(refusals, [])
   t.equal(count('reuse'), 0)
   t.equal(count('refresh'), users * rounds, 'each token was spent once')

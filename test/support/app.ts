@@ -1,4 +1,9 @@
-import Fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions, type LightMyRequestResponse } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type InjectOptions,
+  type LightMyRequestResponse
+} from 'fastify'
 import authPlugin, { MemoryStore } from '../../lib/index'
 import type { AuthPluginOptions, LoginOptions, TokenResponse } from '../../lib/index'
 
@@ -32,40 +37,77 @@ export interface TestApp {
   clock: TestClock
   /** Logs in by a route of the application's. */
   login: (claims?: object, options?: LoginOptions) => Promise<Client>
-  refresh: (client: Pick<Client, 'cookie'>, options?: InjectOptions) => Promise<LightMyRequestResponse>
-  logout: (client: Pick<Client, 'cookie'>, options?: InjectOptions) => Promise<LightMyRequestResponse>
+  refresh: (
+    client: Pick<Client, 'cookie'>,
+    options?: InjectOptions
+  ) => Promise<LightMyRequestResponse>
+  logout: (
+    client: Pick<Client, 'cookie'>,
+    options?: InjectOptions
+  ) => Promise<LightMyRequestResponse>
   /** Calls a guarded route, `/me` unless told otherwise. */
   me: (client: Pick<Client, 'authorization'>, url?: string) => Promise<LightMyRequestResponse>
 }
 
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
-type Setup = Partial<AuthPluginOptions> & { server?: FastifyServerOptions, extend?: (app: FastifyInstance) => void | Promise<void> }
+type Setup = Partial<AuthPluginOptions> & {
+  server?: FastifyServerOptions
+  extend?: (app: FastifyInstance) => void | Promise<void>
+}
 
 /**
  * Builds an application around the plugin, on a memory store with a clock of its own unless another
  * store is given.
  */
-export async function build (t: Teardown, { server, extend, ...options }: Setup = {}): Promise<TestApp> {
+export async function build (
+  t: Teardown,
+  { server, extend, ...options }: Setup = {}
+): Promise<TestApp> {
   const clock = new TestClock()
   const app = Fastify(server)
   t.teardown(async () => await app.close())
-  const store = options.redis === undefined && options.store === undefined ? { store: new MemoryStore(clock) } : {}
+  const store =
+    options.redis === undefined && options.store === undefined
+      ? { store: new MemoryStore(clock) }
+      : {}
   await app.register(authPlugin, { secret, ...store, ...options } as AuthPluginOptions)
   app.post('/login', async (request, reply) => {
-    const { claims, options } = request.body as { claims: { sub: string }, options?: LoginOptions }
+    const { claims, options } = request.body as { claims: { sub: string }; options?: LoginOptions }
     return await reply.login(claims, options)
   })
   app.get('/me', { onRequest: app.authenticate }, async ({ user, sid }) => ({ user, sid }))
-  app.get('/live', { preHandler: async (request) => { await request.authenticate({ live: true }) } }, async ({ user, sid }) => ({ user, sid }))
+  app.get(
+    '/live',
+    {
+      preHandler: async (request) => {
+        await request.authenticate({ live: true })
+      }
+    },
+    async ({ user, sid }) => ({ user, sid })
+  )
   await extend?.(app)
   await app.ready()
   return {
     app,
     clock,
-    login: async (claims = { sub: 'ada' }, options) => toClient(await app.inject({ method: 'POST', url: '/login', payload: { claims, options } })),
-    refresh: async ({ cookie }, more = {}) => await app.inject({ method: 'POST', url: '/auth/refresh', ...more, headers: { cookie, ...more.headers } }),
-    logout: async ({ cookie }, more = {}) => await app.inject({ method: 'POST', url: '/auth/logout', ...more, headers: { cookie, ...more.headers } }),
-    me: async ({ authorization }, url = '/me') => await app.inject({ url, headers: { authorization } })
+    login: async (claims = { sub: 'ada' }, options) =>
+      toClient(await app.inject({ method: 'POST', url: '/login', payload: { claims, options } })),
+    refresh: async ({ cookie }, more = {}) =>
+      await app.inject({
+        method: 'POST',
+        url: '/auth/refresh',
+        ...more,
+        headers: { cookie, ...more.headers }
+      }),
+    logout: async ({ cookie }, more = {}) =>
+      await app.inject({
+        method: 'POST',
+        url: '/auth/logout',
+        ...more,
+        headers: { cookie, ...more.headers }
+      }),
+    me: async ({ authorization }, url = '/me') =>
+      await app.inject({ url, headers: { authorization } })
   }
 }
 
@@ -75,7 +117,13 @@ export function toClient (response: LightMyRequestResponse): Client {
   const body = response.json<Client['body']>()
   const set = response.cookies.find(({ name }) => name.endsWith('refresh_token'))
   const refreshToken = body.refresh_token ?? set?.value ?? ''
-  return { body, response, refreshToken, cookie: `${set?.name}=${refreshToken}`, authorization: `Bearer ${body.access_token}` }
+  return {
+    body,
+    response,
+    refreshToken,
+    cookie: `${set?.name}=${refreshToken}`,
+    authorization: `Bearer ${body.access_token}`
+  }
 }
 
 /** A part of a token, unverified: 0 is the header, 1 the payload. */

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 
 // Every test counts for all of lib; what a test runs of the examples, or of the built package, is
 // not under test there.
-const files = readdirSync('lib', { recursive: true, encoding: 'utf8' }).filter((file) => /\.m?ts$/.test(file)).map((file) => join('lib', file))
+const files = readdirSync('lib', { recursive: true, encoding: 'utf8' })
+  .filter((file) => /\.m?ts$/.test(file))
+  .map((file) => join('lib', file))
 
 export default () => files

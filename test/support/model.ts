@@ -13,7 +13,7 @@ export const graces = { strict: 0, short: 2 * minute + half } as const
  * creation.
  */
 export type Command =
-  | { verb: 'create'; user: User; maxSessions: number }
+  | { verb: 'create', user: User, maxSessions: number }
   | {
     verb: 'rotate'
     user: User
@@ -25,11 +25,11 @@ export type Command =
     boundTo?: Key | undefined
     proof?: Key | undefined
   }
-  | { verb: 'bind'; user: User; of: number; key: Key }
-  | { verb: 'find' | 'end'; user: User; of: number }
-  | { verb: 'list'; user: User }
-  | { verb: 'endAll'; user: User; except: number | undefined; witness: number | undefined }
-  | { verb: 'pass'; minutes: number }
+  | { verb: 'bind', user: User, of: number, key: Key }
+  | { verb: 'find' | 'end', user: User, of: number }
+  | { verb: 'list', user: User }
+  | { verb: 'endAll', user: User, except: number | undefined, witness: number | undefined }
+  | { verb: 'pass', minutes: number }
 
 /** The thumbprint of a key. */
 export type Key = typeof keys[number]
@@ -53,8 +53,8 @@ export interface Seen {
 export type Outcome =
   | Seen
   | Seen[]
-  | { outcome: string; distance?: number; session?: Seen }
-  | { session: Seen; ended: Seen[] }
+  | { outcome: string, distance?: number, session?: Seen }
+  | { session: Seen, ended: Seen[] }
   | undefined
 
 interface Session {

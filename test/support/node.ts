@@ -18,7 +18,11 @@ async function deploy (options: AuthPluginOptions): Promise<string> {
   return await app.listen({ port: 0, host: '127.0.0.1' })
 }
 
-const tell = (options: AuthPluginOptions) => { deploy(options).catch(String).then((answer) => process.send?.(answer)) }
+const tell = (options: AuthPluginOptions) => {
+  deploy(options)
+    .catch(String)
+    .then((answer) => process.send?.(answer))
+}
 if (options !== undefined) tell(JSON.parse(options))
 process.on('message', tell)
 // It lives no longer than the test that has forked it.

@@ -18,9 +18,15 @@ export interface Snippet {
 }
 
 /** The pages of the repository: the README, and all of docs. */
-export const pages: readonly string[] = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md',
+export const pages: readonly string[] = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
   ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`)].sort()
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`)
+].sort()
 
 /** Returns the text of a page. */
 export const textOf = (page: string): string => readFileSync(join(root, page), 'utf8')
@@ -44,7 +50,8 @@ export function write (given: Snippet, folder: string): string {
   const { page, line, language, code } = given
   const path = join(root, '.tap', folder, page.replace(/\.md$/, '').replaceAll('/', '-'))
   mkdirSync(path, { recursive: true })
-  const [, name = `${line}.${extensions[language] ?? 'mjs'}`] = /^\/\/ ([\w.-]+\.\w+)\n/.exec(code) ?? []
+  const [, name = `${line}.${extensions[language] ?? 'mjs'}`] =
+    /^\/\/ ([\w.-]+\.\w+)\n/.exec(code) ?? []
   const file = join(path, name)
   writeFileSync(file, code)
   return file

@@ -1,6 +1,6 @@
 // Runs tap, and reports in few lines: one for each file, a bounded part of each failure, and last
 // how many tests passed. Arguments are tap's; with a reporter among them, tap reports by itself.
-//   node test/support/run.mjs                  all tests, with the coverage of lib and of the client
+//   node test/support/run.mjs          all tests, with the coverage of lib and of the client
 //   node test/support/run.mjs --disable-coverage test/login.test.ts
 import { spawn, spawnSync } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
@@ -64,7 +64,9 @@ function follow (parser, titles) {
   parser.on('assert', (result) => {
     const told = below !== undefined && failures.length > below
     below = undefined
-    if (!result.ok && !result.todo && !result.skip && !told) note([...titles, result.name], result.diag)
+    if (!result.ok && !result.todo && !result.skip && !told) {
+      note([...titles, result.name], result.diag)
+    }
   })
 }
 

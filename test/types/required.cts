@@ -10,6 +10,7 @@ app.register(authPlugin.authPlugin, { secret: 'x', store: new authPlugin.MemoryS
 // @ts-expect-error -- a secret is required
 app.register(authPlugin, {})
 const options: authPlugin.AuthPluginOptions = { secret: 'x', accessToken: { lifetime: '5m' } }
-const session = async (): Promise<authPlugin.Session | undefined> => (await app.sessions.list('ada'))[0]
+const session = async (): Promise<authPlugin.Session | undefined> =>
+  (await app.sessions.list('ada'))[0]
 app.get('/me', { onRequest: app.authenticate }, async ({ sid }) => sid)
 export = { options, session, RedisStore }

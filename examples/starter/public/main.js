@@ -2,10 +2,16 @@ import { createClient } from '/client/client.mjs'
 
 const $ = (id) => document.getElementById(id)
 const auth = createClient({ onSessionEnd: show })
-const json = (method, body) => ({ method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+const json = (method, body) => ({
+  method,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body)
+})
 
 async function say (response, done) {
-  $('message').textContent = response.ok ? done : (await response.json().catch(() => ({}))).message ?? 'That did not work.'
+  $('message').textContent = response.ok
+    ? done
+    : ((await response.json().catch(() => ({}))).message ?? 'That did not work.')
   return response.ok
 }
 
@@ -22,7 +28,10 @@ async function show () {
     if (!current) {
       const button = document.createElement('button')
       button.textContent = 'Log out'
-      button.onclick = async () => { await say(await auth.fetch(`/account/devices/${sid}`, { method: 'DELETE' }), 'Logged out.'); await show() }
+      button.onclick = async () => {
+        await say(await auth.fetch(`/account/devices/${sid}`, { method: 'DELETE' }), 'Logged out.')
+        await show()
+      }
       line.append(button)
     }
     return line
@@ -32,12 +41,25 @@ async function show () {
 $('enter').onsubmit = async (event) => {
   event.preventDefault()
   const { name, password, remember } = Object.fromEntries(new FormData(event.target))
-  if (await say(await auth.login(event.submitter.value, { name, password, remember: remember === 'on' }), '')) await show()
+  if (
+    await say(
+      await auth.login(event.submitter.value, { name, password, remember: remember === 'on' }),
+      ''
+    )
+  ) {
+    await show()
+  }
 }
 
 $('password').onsubmit = async (event) => {
   event.preventDefault()
-  await say(await auth.fetch('/account/password', json('PUT', Object.fromEntries(new FormData(event.target)))), 'Changed.')
+  await say(
+    await auth.fetch(
+      '/account/password',
+      json('PUT', Object.fromEntries(new FormData(event.target)))
+    ),
+    'Changed.'
+  )
   await show()
 }
 

@@ -12,8 +12,18 @@ export class RedisCluster {
   /** Starts the nodes, joins them and waits until each of them says that the cluster is whole. */
   async start (options: { replicas?: boolean } = {}): Promise<this> {
     for (let i = 0; i < (options.replicas ? 6 : 3); i++) {
-      const args = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', '1500',
-        '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1']
+      const args = [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-port',
+        String(await freePort()),
+        '--cluster-node-timeout',
+        '1500',
+        '--repl-diskless-sync-delay',
+        '0',
+        '--repl-ping-replica-period',
+        '1'
+      ]
       const node = new RedisServer({ port: await freePort(), args })
       this.nodes.push(node)
       await node.start()
@@ -22,12 +32,29 @@ export class RedisCluster {
     const [first, ...others] = this.nodes
     for (const [i, node] of this.nodes.entries()) {
       await this.admin(node).cluster('SET-CONFIG-EPOCH', i + 1)
-      if (i < 3) await this.admin(node).call('CLUSTER', 'ADDSLOTSRANGE', Math.floor(16384 * i / 3), Math.floor(16384 * (i + 1) / 3) - 1)
+      if (i < 3) {
+        await this.admin(node).call(
+          'CLUSTER',
+          'ADDSLOTSRANGE',
+          Math.floor((16384 * i) / 3),
+          Math.floor((16384 * (i + 1)) / 3) - 1
+        )
+      }
     }
-    for (const node of others) await this.admin(node).call('CLUSTER', 'MEET', '127.0.0.1', Number(first?.port), Number(first?.args[3]))
+    for (const node of others) {
+      await this.admin(node).call(
+        'CLUSTER',
+        'MEET',
+        '127.0.0.1',
+        Number(first?.port),
+        Number(first?.args[3])
+      )
+    }
     for (const [i, replica] of this.nodes.slice(3).entries()) {
       const id = await this.id(this.nodes[i])
-      await until('a node to know its master', async () => String(await this.admin(replica).cluster('NODES')).includes(id))
+      await until('a node to know its master', async () =>
+        String(await this.admin(replica).cluster('NODES')).includes(id)
+      )
       await this.admin(replica).call('CLUSTER', 'REPLICATE', id)
     }
     await this.ready()
@@ -43,7 +70,9 @@ export class RedisCluster {
       const admin = this.admin(node)
       await until('the cluster to be whole', async () => {
         const ranges = await admin.cluster('SLOTS') as unknown[][]
-        const keepers = ranges.flatMap(([,, ...keepers]) => keepers).map(keeper => (keeper as unknown[])[1])
+        const keepers = ranges
+          .flatMap(([, , ...keepers]) => keepers)
+          .map((keeper) => (keeper as unknown[])[1])
         return new Set(keepers).size === this.nodes.length &&
           /cluster_state:ok[^]*slots_ok:16384/.test(String(await admin.cluster('INFO'))) &&
           !/link_status:down/.test(await admin.info('replication'))
@@ -77,16 +106,27 @@ export class RedisCluster {
   async #keepers (key: string): Promise<{ master: RedisServer, replica?: RedisServer }> {
     const admin = this.admin(this.nodes.find(node => node.alive))
     const slot = await admin.cluster('KEYSLOT', key)
-    const ranges = await admin.cluster('SLOTS') as unknown as [number, number, ...[string, number, string][]][]
-    const range = ranges.find(([from, to]) => Number(from) <= Number(slot) && Number(slot) <= Number(to))
-    const [master, replica] = (range?.slice(2) ?? []).map((keeper) => this.nodes.find(node => node.port === (keeper as unknown[])[1]))
+    const ranges = (await admin.cluster('SLOTS')) as unknown as [
+      number,
+      number,
+      ...[string, number, string][]
+    ][]
+    const range = ranges.find(
+      ([from, to]) => Number(from) <= Number(slot) && Number(slot) <= Number(to)
+    )
+    const [master, replica] = (range?.slice(2) ?? []).map((keeper) =>
+      this.nodes.find((node) => node.port === (keeper as unknown[])[1])
+    )
     if (!master) throw new Error(`nobody has slot ${slot}`)
     return { master, replica }
   }
 
   /** Makes a client of the cluster, which `stop` disconnects. */
   client (options: ClusterOptions = {}): Cluster {
-    const client = new Cluster(this.nodes.map(({ port }) => ({ host: '127.0.0.1', port })), { clusterRetryStrategy: () => 50, ...options })
+    const client = new Cluster(
+      this.nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+      { clusterRetryStrategy: () => 50, ...options }
+    )
     client.on('error', () => {})
     return this.track(client)
   }
@@ -104,7 +144,10 @@ export class RedisCluster {
 }
 
 /** Starts a cluster that stops when the test `t` does. */
-export async function clusterFor (t: { teardown (f: () => unknown): unknown }, options?: { replicas?: boolean }): Promise<RedisCluster> {
+export async function clusterFor (
+  t: { teardown(f: () => unknown): unknown },
+  options?: { replicas?: boolean }
+): Promise<RedisCluster> {
   const cluster = new RedisCluster()
   t.teardown(() => cluster.stop())
   return await cluster.start(options)

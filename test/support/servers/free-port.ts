@@ -5,7 +5,9 @@ async function isFree (port: number): Promise<boolean> {
   const server = createServer()
   return await new Promise((resolve) => {
     server.once('error', () => resolve(false))
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () =>
+      server.close(() => resolve(true))
+    )
   })
 }
 

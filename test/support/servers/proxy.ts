@@ -44,7 +44,9 @@ export class Proxy {
   /** Refuses connections and cuts those that stand. */
   async close (): Promise<void> {
     const server = this.#server
-    const closed = new Promise<void>((resolve) => server ? server.close(() => resolve()) : resolve())
+    const closed = new Promise<void>((resolve) =>
+      server ? server.close(() => resolve()) : resolve()
+    )
     this.cut()
     await closed
   }
@@ -89,8 +91,9 @@ export class Proxy {
       if (link.lossy || now === 'swallow') link.lossy = true
       else if (now === 'hold' || link.held.length > 0) link.held.push(send)
       else if (now === 'pass' && due === 0) send()
-      else if (typeof now === 'object' && 'cut' in now) to.write(data.subarray(0, now.cut), () => this.#end(link))
-      else {
+      else if (typeof now === 'object' && 'cut' in now) {
+        to.write(data.subarray(0, now.cut), () => this.#end(link))
+      } else {
         // What comes later never overtakes what is still on its way.
         due = Math.max(due, performance.now() + (now === 'pass' ? 0 : now.delay))
         setTimeout(send, due - performance.now())
@@ -100,7 +103,10 @@ export class Proxy {
 }
 
 /** Starts a proxy in front of a server; it closes when the test `t` ends. */
-export async function proxyFor (t: { teardown (f: () => unknown): unknown }, target: { path: string } | { port: number, host?: string }): Promise<Proxy> {
+export async function proxyFor (
+  t: { teardown(f: () => unknown): unknown },
+  target: { path: string } | { port: number, host?: string }
+): Promise<Proxy> {
   const proxy = new Proxy(target)
   t.teardown(() => proxy.close())
   return await proxy.open()

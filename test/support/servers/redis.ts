@@ -49,14 +49,41 @@ export class RedisServer {
   async start (): Promise<this> {
     // Redis does not remove the socket of one that was killed, and a client would be refused there.
     rmSync(this.path, { force: true })
-    this.#process = launch(this.folder, ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.path,
-      '--dir', this.folder, '--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.args])
+    this.#process = launch(this.folder, [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--unixsocket',
+      this.path,
+      '--dir',
+      this.folder,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--daemonize',
+      'no',
+      ...this.args
+    ])
     // Every ping settles, so that the end of the process and the deadline are noticed.
-    const probe = new Redis({ path: this.path, lazyConnect: true, retryStrategy: () => 5, maxRetriesPerRequest: 0, commandTimeout: 1000 })
+    const probe = new Redis({
+      path: this.path,
+      lazyConnect: true,
+      retryStrategy: () => 5,
+      maxRetriesPerRequest: 0,
+      commandTimeout: 1000
+    })
     probe.on('error', () => {})
     try {
       // A server with a password or one that is still loading answers too: with an error.
-      await until(() => `redis-server to answer: ${this.log}`, async () => await probe.ping().catch((error: Error) => !this.alive || /^NOAUTH|^WRONGPASS/.test(error.message)))
+      await until(
+        () => `redis-server to answer: ${this.log}`,
+        async () =>
+          await probe
+            .ping()
+            .catch((error: Error) => !this.alive || /^NOAUTH|^WRONGPASS/.test(error.message))
+      )
       if (!this.alive) throw new Error(`redis-server ended at once: ${this.log}`)
     } finally {
       probe.disconnect()
@@ -120,7 +147,10 @@ export async function startRedis (options?: ServerOptions): Promise<RedisServer>
 }
 
 /** Starts a server that stops when the test `t` does. */
-export async function redisFor (t: { teardown (f: () => unknown): unknown }, options?: ServerOptions): Promise<RedisServer> {
+export async function redisFor (
+  t: { teardown(f: () => unknown): unknown },
+  options?: ServerOptions
+): Promise<RedisServer> {
   const server = new RedisServer(options)
   t.teardown(() => server.stop())
   return await server.start()

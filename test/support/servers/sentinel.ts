@@ -20,7 +20,10 @@ export class SentinelGroup {
   private constructor (ports: [number, number]) {
     const args = ['--repl-diskless-sync-delay', '0']
     this.master = new RedisServer({ port: ports[0], args })
-    this.replica = new RedisServer({ port: ports[1], args: [...args, '--replicaof', '127.0.0.1', String(ports[0])] })
+    this.replica = new RedisServer({
+      port: ports[1],
+      args: [...args, '--replicaof', '127.0.0.1', String(ports[0])]
+    })
   }
 
   static async create (): Promise<SentinelGroup> {
@@ -35,19 +38,37 @@ export class SentinelGroup {
       const folder = temporaryFolder()
       const port = await freePort()
       const file = join(folder, 'sentinel.conf')
-      writeFileSync(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor main 127.0.0.1 ${this.master.port} 2`,
-        'sentinel down-after-milliseconds main 500', 'sentinel failover-timeout main 3000', ''].join('\n'))
+      writeFileSync(
+        file,
+        [
+          `port ${port}`,
+          'bind 127.0.0.1',
+          `dir ${folder}`,
+          `sentinel monitor main 127.0.0.1 ${this.master.port} 2`,
+          'sentinel down-after-milliseconds main 500',
+          'sentinel failover-timeout main 3000',
+          ''
+        ].join('\n')
+      )
       this.#processes.push(launch(folder, [file, '--sentinel']))
       this.sentinels.push({ host: '127.0.0.1', port })
     }
     for (const address of this.sentinels) {
-      const sentinel = new Redis({ ...address, retryStrategy: () => 10, maxRetriesPerRequest: null })
+      const sentinel = new Redis({
+        ...address,
+        retryStrategy: () => 10,
+        maxRetriesPerRequest: null
+      })
       sentinel.on('error', () => {})
       this.#clients.add(sentinel)
       await until('the sentinels to know each other', async () => {
         const answer = await sentinel.call('SENTINEL', 'MASTER', 'main') as string[]
         const says = (name: string) => answer[answer.indexOf(name) + 1]
-        return says('num-other-sentinels') === '2' && says('num-slaves') === '1' && says('flags') === 'master'
+        return (
+          says('num-other-sentinels') === '2' &&
+          says('num-slaves') === '1' &&
+          says('flags') === 'master'
+        )
       })
     }
     return this
@@ -62,7 +83,11 @@ export class SentinelGroup {
       const sentinel = new Redis(address)
       this.#clients.add(sentinel)
       await until('the sentinels to agree', async () => {
-        const [, port] = await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main') as string[]
+        const [, port] = (await sentinel.call(
+          'SENTINEL',
+          'GET-MASTER-ADDR-BY-NAME',
+          'main'
+        )) as string[]
         return port === String(server.port)
       })
     }
@@ -70,7 +95,13 @@ export class SentinelGroup {
 
   /** Makes a client that asks the sentinels for the master, which `stop` disconnects. */
   client (options: RedisOptions = {}): Redis {
-    const client = new Redis({ sentinels: this.sentinels, name: 'main', retryStrategy: () => 20, sentinelRetryStrategy: () => 50, ...options })
+    const client = new Redis({
+      sentinels: this.sentinels,
+      name: 'main',
+      retryStrategy: () => 20,
+      sentinelRetryStrategy: () => 50,
+      ...options
+    })
     client.on('error', () => {})
     this.#clients.add(client)
     return client
@@ -84,7 +115,9 @@ export class SentinelGroup {
 }
 
 /** Starts a group that stops when the test `t` does. */
-export async function sentinelFor (t: { teardown (f: () => unknown): unknown }): Promise<SentinelGroup> {
+export async function sentinelFor (t: {
+  teardown(f: () => unknown): unknown
+}): Promise<SentinelGroup> {
   const group = await SentinelGroup.create()
   t.teardown(() => group.stop())
   return await group.start()
