@@ -56,19 +56,20 @@ t.test('whatever is sent to the device route: no 5xx, nothing bound, no byte cha
     unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
   })
   // Its own response to its own login's challenge would bind a session, as it should.
+  const forgeries = [
+    '', '""', '"', 'a.b.c', '..', 'a'.repeat(5000), challenge, registration,
+    thief.prove(challenge), thief.prove(registration), thief.register(challenge),
+    `${thief.register(registration).slice(0, -6)}AAAAAA`,
+    thief.sign({ alg: 'none', jwk: thief.jwk }, { jti: registration }),
+    thief.sign({ alg: 'HS256', jwk: thief.jwk }, { jti: registration }),
+    thief.sign({ typ: 'JWT', jwk: thief.jwk }, { jti: registration }),
+    thief.sign({ jwk: { ...thief.jwk, d: 'AA' } }, { jti: registration }),
+    thief.sign({ jwk: bound.device.jwk }, { jti: registration }),
+    bound.device.register(challenge)
+  ]
   const response = fc.oneof(
     printable,
-    fc.constantFrom('', '""', '"', 'a.b.c', '..', 'a'.repeat(5000), challenge, registration),
-    fc.constantFrom(
-      thief.prove(challenge), thief.prove(registration), thief.register(challenge),
-      `${thief.register(registration).slice(0, -6)}AAAAAA`,
-      thief.sign({ alg: 'none', jwk: thief.jwk }, { jti: registration }),
-      thief.sign({ alg: 'HS256', jwk: thief.jwk }, { jti: registration }),
-      thief.sign({ typ: 'JWT', jwk: thief.jwk }, { jti: registration }),
-      thief.sign({ jwk: { ...thief.jwk, d: 'AA' } }, { jti: registration }),
-      thief.sign({ jwk: bound.device.jwk }, { jti: registration }),
-      bound.device.register(challenge)
-    ),
+    { weight: 2, arbitrary: fc.constantFrom(...forgeries) },
     fc.jsonValue().map((jwk) => thief.sign({ jwk }, { jti: registration })),
     fc.jsonValue().map((jti) => thief.sign({ jwk: thief.jwk }, { jti })),
     fc.object().map((header) => thief.sign({ jwk: null, ...header }, { jti: registration }))
@@ -109,6 +110,14 @@ t.test('whatever is sent to the device route: no 5xx, nothing bound, no byte cha
     if (statusCode >= 500) throw new Error(String(statusCode))
     if (cookies.some(({ name }) => name !== '__Host-refresh_proof')) throw new Error('a cookie')
     if (await state() !== before) throw new Error('state has changed')
+  }
+  // Each forgery with each cookie comes first, in a request that nothing else is wrong with.
+  for (const forgery of forgeries) {
+    for (const browser of [bound, fresh]) {
+      const sent = { cookie: cookieOf(browser), 'secure-session-response': forgery }
+      await attempt('POST', sent)
+      await attempt('POST', { ...sent, 'sec-secure-session-id': id })
+    }
   }
   const numRuns = 3000 * soak
   const details = await fc.check(fc.asyncProperty(method, headers, body, attempt), { numRuns })
