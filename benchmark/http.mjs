@@ -42,6 +42,10 @@ function isComplete (text) {
 /** Answers the status of a raw response. */
 export const status = (response) => Number(response.slice(9, 12))
 
+/** Returns a header of a raw response. */
+export const header = (response, name) =>
+  new RegExp(`\\r\\n${name}: ([^\\r]+)`, 'i').exec(response)?.[1]
+
 /**
  * Picks the tokens out of a raw response: the JSON body's members and the last cookie as `cookie`.
  */

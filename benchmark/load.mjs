@@ -1,5 +1,6 @@
 // The load generator in a process of its own: node load.mjs <file> <name> <port>
-import { credentials, open, status } from './http.mjs'
+import { Browser } from './browser.mjs'
+import { credentials, header, open, status } from './http.mjs'
 import { forge, wire } from './wire.mjs'
 
 const [file, name, port] = process.argv.slice(2)
@@ -29,8 +30,23 @@ const loads = {
     expects: 200,
     next: (connection) => wire[refresh](chains[connection] ??= issued[connection]),
     receive: (connection, response) => { chains[connection] = credentials(response) }
+  },
+  // Proofs alone; and refreshes that follow a proof each: of two requests one is the refresh.
+  device: {
+    needs: connections,
+    expects: 200,
+    next: (connection) => browserAt(connection).prove(),
+    receive: (connection, response) => browserAt(connection).take(response)
+  },
+  proven: {
+    needs: connections,
+    expects: 200,
+    next: (connection) => browserAt(connection).proveAndRefresh(),
+    receive: (connection, response) => browserAt(connection).take(response)
   }
 }
+const browsers = []
+const browserAt = (connection) => (browsers[connection] ??= new Browser(issued[connection]))
 const requests = []
 let turn = 0
 const nextOf = (number) => isBound ? wire.bound(issued[number]) : requests[number]
@@ -63,7 +79,10 @@ async function run ({ expects, next, receive }, { ms = 0, least = 0 }) {
 
 /** Logs in until the load has the credentials that it needs. */
 async function prepare ({ needs }) {
-  const receive = (_, response) => issued.push(credentials(response))
+  const receive = (_, response) => {
+    const offer = header(response, 'secure-session-registration')
+    issued.push({ ...credentials(response), offer })
+  }
   const missing = needs - issued.length
   if (missing > 0) await run({ ...loads.login, receive }, { least: missing })
   if (!authenticate || isBound) return

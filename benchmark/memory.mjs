@@ -13,15 +13,19 @@ async function usedMemory () {
 }
 
 // The scripts and the connection's buffers are there once, however many sessions there are.
-await fill(client, 1)
-for (const [users, perUser] of [[200_000, 1], [40_000, 5], [1_000_000, 1]]) {
+await fill(client, 1, { bound: true })
+const fields = [
+  [200_000, { perUser: 1 }], [200_000, { perUser: 1, bound: true }],
+  [40_000, { perUser: 5 }], [40_000, { perUser: 5, bound: true }],
+  [1_000_000, { perUser: 1 }]
+]
+for (const [users, options] of fields) {
   await client.flushall()
   const before = await usedMemory()
-  const sessions = await fill(client, users, { perUser })
+  const sessions = await fill(client, users, options)
   const bytes = await usedMemory() - before
-  console.log(
-    `${users} users with ${perUser}: ${(bytes / sessions).toFixed(1)} bytes for each of ${sessions} sessions`
-  )
+  console.log(`${users} users with ${options.perUser}${options.bound ? ', bound' : ''}:`,
+    `${(bytes / sessions).toFixed(1)} bytes for each of ${sessions} sessions`)
 }
 
 await client.flushall()
@@ -39,9 +43,13 @@ while ((left = await client.dbsize()) > 0 && performance.now() - start < 10 * id
 const commands = (await client.info('commandstats'))
   .match(/cmdstat_\w+/g)
   .map((name) => name.slice(8))
+const seconds = ((performance.now() - start) / 1000).toFixed(0)
+const megabytes = (bytes) => `${((bytes - before) / 1e6).toFixed(0)} MB`
+const spent = ((await redis.cpu() - cpu) / 1e6).toFixed(1)
 console.log(
-  `1000000 logins that nobody used again: ${left} left ${((performance.now() - start) / 1000).toFixed(0)} s after the last of them,`,
-  `for an idle lifetime of ${idleLifetime / 1000} s; memory ${((full - before) / 1e6).toFixed(0)} MB, then ${(((await usedMemory()) - before) / 1e6).toFixed(0)} MB;`,
-  `Redis CPU meanwhile ${(((await redis.cpu()) - cpu) / 1e6).toFixed(1)} s; commands ever sent: ${commands.join(', ')}`
+  `1000000 logins that nobody used again: ${left} left ${seconds} s after the last of them,`,
+  `for an idle lifetime of ${idleLifetime / 1000} s;`,
+  `memory ${megabytes(full)}, then ${megabytes(await usedMemory())};`,
+  `Redis CPU meanwhile ${spent} s; commands ever sent: ${commands.join(', ')}`
 )
 await redis.stop()

@@ -6,6 +6,15 @@ const jwk = publicKey.export({ format: 'jwk' })
 const header = encode({ typ: 'dpop+jwt', alg: 'ES256', jwk })
 let made = 0
 
+/**
+ * Makes the `Secure-Session-Response` by which a browser registers the key of the benchmark, or
+ * proves it.
+ */
+export function respond (challenge, registers) {
+  const header = encode({ typ: 'dbsc+jwt', alg: 'ES256', ...(registers ? { jwk } : {}) })
+  return signed(`${header}.${encode({ jti: challenge })}`)
+}
+
 /** Makes a DPoP proof for a request of the benchmark, and for the access token if there is one. */
 export function prove (htm, path, token) {
   const payload = encode({
@@ -15,7 +24,10 @@ export function prove (htm, path, token) {
     iat: Math.floor(Date.now() / 1000),
     ath: token && hash('sha256', token, 'base64url')
   })
-  const text = `${header}.${payload}`
+  return signed(`${header}.${payload}`)
+}
+
+function signed (text) {
   const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' })
   return `${text}.${signature.toString('base64url')}`
 }

@@ -32,7 +32,9 @@ const takesPart = {
   refresh: 'refresh',
   one: 'authenticate',
   many: 'authenticate',
-  forged: 'authenticate'
+  forged: 'authenticate',
+  device: 'device',
+  proven: 'device'
 }
 
 const redis = await startRedis(1)

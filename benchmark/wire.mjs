@@ -19,6 +19,14 @@ export const wire = {
   refresh: ({ cookie }) => request('POST', '/auth/refresh', { cookie }),
   boundRefresh: ({ cookie }) => request('POST', '/auth/refresh',
     { cookie, dpop: prove('POST', '/auth/refresh') }),
+  // What a browser sends that binds sessions: a refresh follows each proof.
+  device: ({ cookie, identifier, response }) => request('POST', '/auth/device', {
+    cookie,
+    'secure-session-response': response,
+    ...(identifier ? { 'sec-secure-session-id': identifier } : {})
+  }),
+  proven: ({ cookie, proof }) =>
+    request('POST', '/auth/refresh', { cookie: `${cookie}; ${proof}` }),
   grant: ({ refresh_token: token }) => request('POST', '/token', form,
     'grant_type=refresh_token&client_id=app&client_secret=secret-of-the-benchmark' +
     `&refresh_token=${token}`)

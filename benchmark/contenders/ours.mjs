@@ -44,5 +44,10 @@ export const contenders = {
     authenticate: 'bound',
     refresh: 'boundRefresh'
   },
+  // For the loads device (proofs) and proven (refreshes, a proof before each).
+  'ours HS256, DBSC': {
+    start: start(() => secret, { refreshToken: { bindings: ['dbsc'] } }),
+    device: true
+  },
   'ours HS256, live': { start: start(() => secret, { live: true }), ...access }
 }
