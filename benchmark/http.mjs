@@ -46,11 +46,17 @@ export const status = (response) => Number(response.slice(9, 12))
 export const header = (response, name) =>
   new RegExp(`\\r\\n${name}: ([^\\r]+)`, 'i').exec(response)?.[1]
 
+/** Returns the cookies that a raw response sets, each as `name=value`. */
+export const cookiesOf = (response) =>
+  [...response.matchAll(/\r\nset-cookie: ([^;\r]+)/gi)].map(([, cookie]) => cookie)
+
 /**
- * Picks the tokens out of a raw response: the JSON body's members and the last cookie as `cookie`.
+ * Picks the tokens out of a raw response: the JSON body's members, the last cookie as `cookie`, and
+ * all of them as `cookies`.
  */
 export function credentials (response) {
-  const cookies = [...response.matchAll(/\r\nset-cookie: ([^;\r]+)/gi)]
+  const cookies = cookiesOf(response)
   const body = response.slice(response.indexOf('\r\n\r\n') + 4)
-  return { cookie: cookies.at(-1)?.[1], ...(body.startsWith('{') ? JSON.parse(body) : {}) }
+  const all = { cookie: cookies.at(-1), cookies: cookies.join('; ') }
+  return { ...all, ...(body.startsWith('{') ? JSON.parse(body) : {}) }
 }

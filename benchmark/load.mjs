@@ -1,6 +1,7 @@
 // The load generator in a process of its own: node load.mjs <file> <name> <port>
 import { Browser } from './browser.mjs'
 import { credentials, header, open, status } from './http.mjs'
+import { Visitor } from './visitor.mjs'
 import { forge, wire } from './wire.mjs'
 
 const [file, name, port] = process.argv.slice(2)
@@ -9,6 +10,7 @@ const { authenticate, refresh, forged = 401 } = contender
 const login = typeof contender.login === 'string' ? contender.login : 'login'
 // A proof is for one request only.
 const isBound = authenticate === 'bound'
+const isPage = authenticate === 'page'
 const connections = 64
 const many = 20_000
 const fewest = 300 // requests in a measurement, however busy the machine is
@@ -31,6 +33,13 @@ const loads = {
     next: (connection) => wire[refresh](chains[connection] ??= issued[connection]),
     receive: (connection, response) => { chains[connection] = credentials(response) }
   },
+  // Cookie mode, with access cookies that run out. The others' requests are all alike.
+  pages: {
+    needs: connections,
+    expects: 200,
+    next: (connection) => isPage ? visitorAt(connection).visit() : nextOf(connection),
+    receive: (connection, response) => isPage && visitorAt(connection).take(response)
+  },
   // Proofs alone; and refreshes that follow a proof each: of two requests one is the refresh.
   device: {
     needs: connections,
@@ -47,6 +56,9 @@ const loads = {
 }
 const browsers = []
 const browserAt = (connection) => (browsers[connection] ??= new Browser(issued[connection]))
+const visitors = []
+const visitorAt = (connection) =>
+  (visitors[connection] ??= new Visitor(issued[connection], connection))
 const requests = []
 let turn = 0
 const nextOf = (number) => isBound ? wire.bound(issued[number]) : requests[number]

@@ -31,7 +31,7 @@ export async function ask (child, message = {}) {
 
 /**
  * Starts a redis-server of our own that keeps nothing on disk; `cpu` answers the microseconds that
- * it has used.
+ * it has used, `commands` how many commands it has run, those of scripts included.
  */
 export async function startRedis (core) {
   const port = await freePort()
@@ -69,6 +69,8 @@ export async function startRedis (core) {
       )
       return (sys + user) * 1e6
     },
+    commands: async () =>
+      Number(/total_commands_processed:(\d+)/.exec(await client.info('stats'))[1]),
     stop: async () => {
       client.disconnect()
       server.kill()

@@ -7,6 +7,7 @@ import { plot } from './plot.mjs'
 const file = (name) => new URL(`results/${name}`, import.meta.url)
 const titles = {
   one: 'Authenticate, one token',
+  pages: 'Pages in cookie mode, the access cookie expired at every 30th',
   many: 'Authenticate, 20,000 tokens in turn',
   forged: 'Authenticate, forged tokens',
   refresh: 'Refresh, 64 chains',
@@ -18,8 +19,18 @@ const comparisons = [
   ['one', 'ours HS256', '@fastify/jwt HS256'],
   ['one', 'ours EdDSA', '@fastify/jwt EdDSA'],
   ['one', 'ours HS256, push', 'ours HS256'],
+  ['one', 'ours HS256, cookie', '@fastify/session'],
+  ['one', 'ours HS256, cookie', '@fastify/session, defaults'],
+  ['one', 'ours HS256, cookie', '@fastify/session, memory'],
+  ['one', 'ours HS256, cookie', '@mgcrea/fastify-session'],
+  ['pages', 'ours HS256, cookie', '@fastify/session'],
+  ['pages', 'ours HS256, cookie', '@fastify/session, defaults'],
+  ['pages', 'ours HS256, cookie', '@fastify/session, memory'],
+  ['pages', 'ours HS256, cookie', '@mgcrea/fastify-session'],
   ['forged', 'ours HS256', '@fastify/jwt HS256'],
   ['refresh', 'ours HS256', 'EVALSHA, one write a tick'],
+  ['refresh', 'ours HS256, use', 'EVALSHA, one write a tick'],
+  ['refresh', 'ours HS256, form', 'EVALSHA, one write a tick'],
   ['refresh', 'ours HS256', 'EVALSHA'],
   ['refresh', 'ours HS256', 'GET, compare, SET'],
   ['refresh', 'ours HS256', 'GET, compare, SET a JWT'],
@@ -40,7 +51,7 @@ function summarise (samples) {
       .map(([name, own]) => ({
         name,
         ...Object.fromEntries(
-          ['rate', 'ofByCpu', 'cpu', 'redis'].map((field) => [
+          ['rate', 'ofByCpu', 'cpu', 'redis', 'commands'].map((field) => [
             field,
             spread(own.map((sample) => sample[field]))
           ])
@@ -62,16 +73,19 @@ const thousands = (number) => Math.round(number).toLocaleString('en')
 
 function table ({ title, rows }) {
   const bare = rows.find(({ name }) => name === 'bare Fastify')
-  const lines = rows.map(({ name, rate, ofByCpu, cpu, redis }) => `| ${[
+  const lines = rows.map(({ name, rate, ofByCpu, cpu, redis, commands }) => `| ${[
     name, (bare.cpu.min / cpu.min).toFixed(2), range(ofByCpu, 2), range(cpu, 1), range(redis, 1),
+    commands.median.toFixed(2),
     `${thousands(rate.median)} (${thousands(rate.min)}–${thousands(rate.max)})`
   ].join(' | ')} |`)
-  const columns = ['', 'of bare, at best', 'of bare', 'CPU µs', 'Redis CPU µs', 'requests/s']
+  const columns = [
+    '', 'of bare, at best', 'of bare', 'CPU µs', 'Redis CPU µs', 'Redis commands', 'requests/s'
+  ]
   return [
     `## ${title}`,
     '',
     `| ${columns.join(' | ')} |`,
-    '|---|--:|--:|--:|--:|--:|',
+    '|---|--:|--:|--:|--:|--:|--:|',
     ...lines
   ].join('\n')
 }

@@ -15,7 +15,7 @@ const {
     load: {
       type: 'string',
       multiple: true,
-      default: ['one', 'forged', 'refresh', 'login', 'many']
+      default: ['one', 'pages', 'forged', 'refresh', 'login', 'many']
     },
     passes: { type: 'string', default: '15' },
     ms: { type: 'string', default: '400' }
@@ -33,6 +33,7 @@ const takesPart = {
   one: 'authenticate',
   many: 'authenticate',
   forged: 'authenticate',
+  pages: 'pages',
   device: 'device',
   proven: 'device'
 }
@@ -55,13 +56,16 @@ for (const file of readdirSync(new URL('contenders/', import.meta.url))) {
  */
 async function measure ({ server, generator }, load, ms) {
   const before = { ...await ask(server), redis: await redis.cpu() }
+  const commands = await redis.commands()
   const { answered, ms: took } = await ask(generator, { load, ms })
+  const sent = await redis.commands() - commands - 1 // one asks how many they are
   const after = { ...await ask(server), redis: await redis.cpu() }
   const cpu = after.cpu.user + after.cpu.system - before.cpu.user - before.cpu.system
   return {
     rate: answered / took * 1000,
     cpu: cpu / answered,
     redis: (after.redis - before.redis) / answered,
+    commands: sent / answered,
     busy: cpu / took / 1000,
     rss: after.rss
   }
@@ -105,6 +109,7 @@ for (const load of chosen) {
         `${Math.round(sample.rate)}/s`.padStart(9),
         `${(bare.cpu / sample.cpu).toFixed(2)} of bare by CPU`,
         `${sample.cpu.toFixed(1)} µs, Redis ${sample.redis.toFixed(1)} µs`,
+        `${sample.commands.toFixed(3)} commands`,
         `busy ${sample.busy.toFixed(2)}`
       )
     }

@@ -16,9 +16,13 @@ export const wire = {
   bound: ({ access_token: token }) => request('GET', '/me',
     { authorization: `DPoP ${token}`, dpop: prove('GET', '/me', token) }),
   cookie: ({ cookie }) => request('GET', '/me', { cookie }),
+  // Cookie mode: a browser sends both cookies to every page.
+  page: ({ cookies }) => request('GET', '/me', { cookie: cookies }),
   refresh: ({ cookie }) => request('POST', '/auth/refresh', { cookie }),
   boundRefresh: ({ cookie }) => request('POST', '/auth/refresh',
     { cookie, dpop: prove('POST', '/auth/refresh') }),
+  form: ({ refresh_token: token }) => request('POST', '/auth/refresh', form,
+    `grant_type=refresh_token&refresh_token=${token}`),
   // What a browser sends that binds sessions: a refresh follows each proof.
   device: ({ cookie, identifier, response }) => request('POST', '/auth/device', {
     cookie,

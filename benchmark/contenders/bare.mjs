@@ -18,5 +18,7 @@ const start = () => serve(async (app) => {
 })
 
 export const contenders = {
-  'bare Fastify': { start, login: true, authenticate: 'bearer', refresh: 'refresh', forged: 200 }
+  'bare Fastify': {
+    start, login: true, authenticate: 'bearer', refresh: 'refresh', pages: true, forged: 200
+  }
 }

@@ -1,19 +1,26 @@
-// @fastify/session with its sessions in Redis, written only when they change.
+// @fastify/session, with its sessions in Redis and in memory: by default, and tuned so that it
+// writes sessions only when they change.
 import fastifyCookie from '@fastify/cookie'
 import fastifySession from '@fastify/session'
 import { RedisStore } from 'connect-redis'
 import { createClient } from 'redis'
 import { idleLifetime, secret, serve } from '../serve.mjs'
 
-const start = (port) => serve(async (app) => {
+const tuned = { saveUninitialized: false, rolling: false }
+
+/** Without a store @fastify/session keeps sessions in memory. */
+async function inRedis (port) {
   const client = await createClient({ socket: { port } }).connect()
+  return { store: new RedisStore({ client, prefix: `fastify-session:${process.pid}:` }) }
+}
+
+const start = (createStore, options) => (port) => serve(async (app) => {
   await app.register(fastifyCookie)
   await app.register(fastifySession, {
     secret,
-    store: new RedisStore({ client, prefix: 'fastify-session:' }),
+    ...await createStore(port),
     cookie: { secure: false, maxAge: idleLifetime * 1000 },
-    saveUninitialized: false,
-    rolling: false
+    ...options
   })
   app.post('/login', async (request) => {
     request.session.set('sub', request.body.sub)
@@ -25,6 +32,13 @@ const start = (port) => serve(async (app) => {
   })
 })
 
+const pages = { authenticate: 'cookie', pages: true, not: ['many', 'forged', 'login'] }
+
 export const contenders = {
-  '@fastify/session': { start, login: true, authenticate: 'cookie' }
+  '@fastify/session': {
+    start: start(inRedis, tuned), login: true, authenticate: 'cookie', pages: true
+  },
+  '@fastify/session, defaults': { start: start(inRedis), ...pages },
+  '@fastify/session, memory': { start: start(() => ({}), tuned), ...pages },
+  '@fastify/session, memory, defaults': { start: start(() => ({})), ...pages }
 }

@@ -32,6 +32,19 @@ export const contenders = {
   'ours ES256': { start: start(() => pair('ec', { namedCurve: 'P-256' })), ...access },
   'ours RS256': { start: start(() => pair('rsa', { modulusLength: 2048 })), ...access },
   'ours HS256, push': { start: start(() => secret, { revocation: 'push' }), ...all },
+  'ours HS256, cookie': {
+    start: start(() => secret, { accessToken: { cookie: true } }),
+    login: true,
+    authenticate: 'page',
+    pages: true,
+    not: ['forged']
+  },
+  'ours HS256, use': {
+    start: start(() => secret, { refreshToken: { spentOn: 'use' } }), refresh: 'refresh'
+  },
+  'ours HS256, form': {
+    start: start(() => secret, { refreshToken: { transports: ['body'] } }), refresh: 'form'
+  },
   'ours HS256, refresh bound': {
     start: start(() => secret, bound),
     login: 'boundLogin',
