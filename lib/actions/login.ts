@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Refusal } from '../errors'
+import { createBrowserHints } from '../http/browser-hints'
 import { checkOrigin, isUnsafe } from '../http/cross-origin'
 import { packContent, userTagOf, type Content } from '../session/content'
 import { aboutSession, type Ending } from '../session/endings'
@@ -18,6 +19,7 @@ export interface LoggedIn extends Issued {
 /** Creates what `reply.login` and `fastify.sessions.open` do. */
 export function createLogin (services: Services) {
   const { settings, refreshTokens, store, endings, emit } = services
+  const hint = createBrowserHints(settings.refreshCookie, services.log)
 
   /**
    * Opens a session for `claims.sub`.
@@ -37,6 +39,7 @@ export function createLogin (services: Services) {
     const key = createSessionKey()
     const userTag = userTagOf(content.sub)
     const { transport } = content
+    if (transport === 'cookie' && request !== undefined) hint(request)
     const old = replace && transport === 'cookie' ? findOverwritten(services, request) : undefined
     const { idleLifetime = settings.refreshToken.idleLifetime } = lifetimes
     const { session, ended } = await store.create(userTag, {
