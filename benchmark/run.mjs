@@ -82,11 +82,16 @@ function save () {
   const others = existsSync(file)
     ? JSON.parse(readFileSync(file, 'utf8')).samples.filter(({ load }) => !chosen.includes(load))
     : []
-  const machine = `${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}, load average ${loadavg()[0].toFixed(1)}`
+  const machine = [
+    cpus()[0].model,
+    `${availableParallelism()} cores`,
+    `Node ${process.version}`,
+    `load average ${loadavg()[0].toFixed(1)}`
+  ].join(', ')
   mkdirSync(new URL('results/', import.meta.url), { recursive: true })
   writeFileSync(
     file,
-    JSON.stringify({ date: new Date(), machine, time, samples: [...others, ...samples] })
+    JSON.stringify({ machine, time, samples: [...others, ...samples] })
   )
   report()
 }
