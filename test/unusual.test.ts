@@ -1,7 +1,9 @@
 import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
 import { inTime } from '../lib/store/redis/send'
-import { timeout } from '../lib/testing/contract/subject'
+import { Readiness } from '../lib/store/redis/client'
+import { checkPermissions, loadScripts, readServerInfo } from '../lib/store/redis/server-info'
+import { creation, timeout } from '../lib/testing/contract/subject'
 import { readRing } from '../lib/tokens/keys'
 import { prepareRefreshKeys } from '../lib/tokens/signers'
 import { build, day, hour, minute, secret, second } from './support/app'
@@ -65,6 +67,41 @@ t.test('a login stands if the session of another user, which it overwrites, cann
   t.match(lines.join(''), /that a login overwrites could not be ended/)
 })
 
+t.test('a login overwrites a session of another user that has ended before', async (t) => {
+  const { app, login } = await build(t)
+  const { cookie } = await login({ sub: 'ada' })
+  await app.sessions.revokeAll('ada')
+  const payload = { claims: { sub: 'eve' } }
+  const answer = await app.inject({ method: 'POST', url: '/login', headers: { cookie }, payload })
+  t.equal(answer.statusCode, 200)
+})
+
+t.test('a store that rejects with no error is unavailable all the same', async (t) => {
+  class Odd extends MemoryStore {
+    // eslint-disable-next-line prefer-promise-reject-errors
+    override async find () { return await Promise.reject('a text') }
+  }
+  const { login, me } = await build(t, { store: new Odd() })
+  t.equal(code(await me(await login(), '/live')), '503 STORE_UNAVAILABLE')
+})
+
+t.test('a logout of all that finds nobody is one, and one that cannot ask is none', async (t) => {
+  const payload = { all: true }
+  class Empty extends MemoryStore {
+    override async endAll () { return { outcome: 'done' as const, ended: [] } }
+  }
+  class Down extends MemoryStore {
+    override async endAll (): Promise<never> { throw new Error('down') }
+  }
+  for (const [store, status] of [[new Empty(), 204], [new Down(), 503]] as const) {
+    const { app, login } = await build(t, { store })
+    const { authorization } = await login()
+    const headers = { authorization }
+    const answer = await app.inject({ method: 'POST', url: '/auth/logout', headers, payload })
+    t.equal(answer.statusCode, status)
+  }
+})
+
 t.test('a store that throws at once is as unavailable as one that rejects', async (t) => {
   class Broken extends MemoryStore {
     override find (): never { throw new Error('broken') }
@@ -86,8 +123,14 @@ t.test('of several access cookies of ended sessions none lets the request in', a
   const logins = [await app.sessions.open({ sub: 'ada' }), await app.sessions.open({ sub: 'ada' })]
   const cookie = logins.map(({ accessToken }) => `__Host-access_token=${accessToken}`).join('; ')
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 200)
+  const { sid = '' } = logins[1] ?? {}
+  await app.sessions.revoke('ada', sid)
+  t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 200, 'one lives')
   await app.sessions.revokeAll('ada')
   t.equal(code(await app.inject({ url: '/me', headers: { cookie } })), '401 SESSION_REVOKED')
+  const own = `${cookie}; __Host-refresh_token=${logins[0]?.refreshToken}`
+  const answer = await app.inject({ url: '/me', headers: { cookie: own } })
+  t.equal(code(answer), '401 SESSION_REVOKED', 'nor does its refresh cookie')
 })
 
 t.test('durations that are allowed and seldom meant are said', async (t) => {
@@ -113,6 +156,37 @@ t.test('RedisStore', async (t) => {
     const late = async () => { tries++; return { outcome: 'late' as const } }
     await t.rejects(inTime(hour, late), /too late/)
     t.equal(tries, 2)
+  })
+
+  t.test('who gives up waiting for the connection is forgotten, while Redis is down too', async (t) => {
+    const waiting = new Readiness(server.client({ path: '/nowhere.sock' }))
+    t.equal(waiting.ready, false)
+    const given = Array.from({ length: 20 }, async () => await waiting.wait(20).catch(() => 'up'))
+    t.equal(waiting.waiting, 20)
+    t.strictSame(await Promise.all(given), Array(20).fill('up'))
+    t.equal(waiting.waiting, 0)
+  })
+
+  t.test('what a client with a commandTimeout gives up takes no effect after its deadline', async (t) => {
+    const own = await redisFor(t)
+    const store = new RedisStore(own.client({ commandTimeout: 49 }))
+    await store.list('u', timeout)
+    await own.pause()
+    const given = creation()
+    const start = performance.now()
+    await t.rejects(store.create('u', given, 300))
+    t.ok(performance.now() - start >= 300, 'nobody is told before')
+    await own.resume()
+    const other = new RedisStore(own.client())
+    t.equal(await other.find('u', given.sid, timeout), undefined)
+  })
+
+  t.test('a server that is too old, or fails, is no server for sessions', async (t) => {
+    const info = async (): Promise<string> => 'redis_version:6.2.14\r\nredis_mode:standalone\r\n'
+    t.match((await readServerInfo({ info })).unfit, /Redis 6\.2\.14: sessions need Redis 7/)
+    const fail = async (): Promise<never> => { throw new Error('LOADING') }
+    await t.rejects(loadScripts({ script: fail }, [{ lua: 'return 1' }]), /LOADING/)
+    await t.rejects(checkPermissions({ eval: fail }, 'key'), /LOADING/)
   })
 
   t.test('a thumbprint of another size binds nothing', async (t) => {
