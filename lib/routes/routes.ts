@@ -92,7 +92,8 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no
     // cookie.
     if (transport === 'cookie') clearTokens(services, reply)
-    reply.code(confirmed ? form ? 200 : 204 : 202)
+    // A form knows one success: OAuth clients take a 202 for a failure. RFC 7009 §2.2
+    reply.code(form ? 200 : confirmed ? 204 : 202)
     // Some clients parse the body that RFC 7009 tells them to ignore.
     return await (form ? reply.send({}) : reply.send())
   })
