@@ -1,0 +1,102 @@
+import t from 'tap'
+import { MemoryStore, RedisStore } from '../lib/index'
+import { boundStore } from '../lib/store/bounded'
+import { Coalescer } from '../lib/store/redis/coalesce'
+import { inTime, type Send } from '../lib/store/redis/send'
+import { ServerClock } from '../lib/store/redis/server-clock'
+import type { Ended, Store } from '../lib/store/store'
+import { rotation } from '../lib/testing/contract/subject'
+import { build, hour } from './support/app'
+import { redisFor } from './support/servers/redis'
+
+t.test('a process that was suspended judges by the clock that went on', async (t) => {
+  let monotonic = 1_000
+  let wall = 50_000
+  const clock = new ServerClock({ monotonic: () => monotonic, wall: () => wall })
+  t.equal(clock.now(), undefined, 'nothing is known before the first reply')
+  clock.learn(900_000, monotonic)
+  wall += 8 * hour
+  t.equal(clock.now(), 900_000 + 8 * hour)
+  t.equal(clock.least(), 900_000, 'a deadline is told by the clock that never steps')
+  wall -= 9 * hour
+  monotonic += 5
+  t.equal(clock.now(), 900_005, 'a wall clock that was set back delays nothing')
+  wall += hour
+  clock.learn(900_005, monotonic)
+  t.equal(clock.now(), 900_005, 'the next reply mends it')
+})
+
+t.test('a second try has what is left of the time, not all of it', async (t) => {
+  const deadlines: number[] = []
+  await t.rejects(inTime(hour, async (giveUpAt) => {
+    deadlines.push(giveUpAt)
+    return { outcome: 'late' as const }
+  }))
+  t.equal(deadlines.length, 2)
+  t.equal(deadlines[0], deadlines[1])
+})
+
+t.test('rotations that go together are given up when the first of them is', async (t) => {
+  const deadlines: number[] = []
+  const send: Send = async (_script, _keys, _args, giveUpAt) => {
+    deadlines.push(giveUpAt - performance.now())
+    throw new Error('not sent')
+  }
+  const coalescer = new Coalescer({}, send, { lua: '', sha: '' })
+  coalescer.together = true
+  const rotate = async (sid: string, timeout: number) =>
+    await t.rejects(coalescer.rotate(sid, rotation(sid, 1), timeout), /not sent/)
+  await Promise.all([rotate('a', hour), rotate('b', 1_000), rotate('c', hour)])
+  t.equal(deadlines.length, 1)
+  t.ok((deadlines[0] ?? Infinity) <= 1_000)
+})
+
+t.test('what Redis has answered counts, however busy this process was', async (t) => {
+  const server = await redisFor(t)
+  const redis = new RedisStore(server.client())
+  await redis.open(hour)
+  const store = boundStore(redis, 50, () => {})
+  const answer = store.find('u', 'nobody')
+  await new Promise(setImmediate)
+  const end = performance.now() + 400
+  while (performance.now() < end);
+  t.equal(await answer, undefined)
+})
+
+/** A store with as many replicas as a test says. */
+class Replicated extends MemoryStore implements Store {
+  readonly asked: Array<readonly Ended[]> = []
+  replicas = 0
+  replication () {
+    const confirm = async (ended: readonly Ended[]): Promise<number> => {
+      this.asked.push(ended)
+      return this.replicas
+    }
+    return { confirm, close () {} }
+  }
+}
+
+t.test('a denial by the claims hook waits for replicas as every ending does', async (t) => {
+  const store = new Replicated()
+  const { login, refresh } = await build(t, {
+    store, durability: { replicas: 1 }, claims: () => null
+  })
+  const client = await login()
+  t.equal((await refresh(client)).statusCode, 401)
+  t.equal(store.asked.length, 1)
+})
+
+t.test('of two sessions that a logout ends both are confirmed, or it is not', async (t) => {
+  const store = new Replicated()
+  const { login, logout } = await build(t, { store, durability: { replicas: 1 } })
+  for (const [replicas, status] of [[0, 202], [1, 204]] as const) {
+    store.replicas = replicas
+    store.asked.length = 0
+    const { cookie } = await login({ sub: 'ada' })
+    const { authorization } = await login({ sub: 'eve' }, { replace: false })
+    const headers = { authorization }
+    t.equal((await logout({ cookie }, { headers })).statusCode, status)
+    t.equal(store.asked.length, 1, 'by one question')
+    t.equal(store.asked[0]?.flatMap(({ sids }) => sids).length, 2)
+  }
+})
