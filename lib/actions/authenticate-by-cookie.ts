@@ -3,6 +3,7 @@ import type { Refusal } from '../errors'
 import { missingAccessToken, revokedSession } from '../http/challenge'
 import type { Cookie } from '../http/cookies'
 import { checkOrigin, isUnsafe } from '../http/cross-origin'
+import { keepPrivate } from '../http/keep-private'
 import type { Services } from '../services'
 import type { AccessClaims } from '../tokens/access-token'
 import { newestFirst } from './named-by-access-token'
@@ -41,9 +42,9 @@ export function createAuthenticateByCookie (
     try {
       const claims = verifyLiving(first)
       if (claims instanceof Promise) {
-        return claims.then((claims) => keepPrivate(answer, claims), next)
+        return claims.then((claims) => isolate(answer, claims), next)
       }
-      return keepPrivate(answer, claims)
+      return isolate(answer, claims)
     } catch (error) {
       return next(error as Refusal)
     }
@@ -62,7 +63,7 @@ export function createAuthenticateByCookie (
     const refusals = [refusal]
     for (const text of others) {
       try {
-        return keepPrivate(answer, await verifyLiving(text))
+        return isolate(answer, await verifyLiving(text))
       } catch (error) {
         refusals.push(error as Refusal)
       }
@@ -85,20 +86,11 @@ export function createAuthenticateByCookie (
     // Each guard's own copy. The store has just said that the session lives: it is not asked again.
     const claims = accessTokens.verify(token) as AccessClaims
     if (watch.isKnownToHaveEnded(claims.sid)) throw revokedSession('its session is over')
-    return keepPrivate(answer, claims)
+    return isolate(answer, claims)
   }
 }
 
-/**
- * Keeps an answer out of shared caches, which a cookie does not do by itself; a handler may say
- * otherwise.
- * @see RFC 9111 §3.5
- */
-function keepPrivate (answer: Answer | undefined, claims: AccessClaims): AccessClaims {
-  // Of the raw response, so that those who write to it have it as well.
-  const raw = answer?.raw
-  if (raw !== undefined && !raw.headersSent && !raw.hasHeader('cache-control')) {
-    raw.setHeader('cache-control', 'private')
-  }
+function isolate (answer: Answer | undefined, claims: AccessClaims): AccessClaims {
+  if (answer?.raw !== undefined && !answer.raw.headersSent) keepPrivate(answer.raw)
   return claims
 }
