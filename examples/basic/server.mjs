@@ -48,7 +48,9 @@ app.get('/me', { onRequest: app.authenticate }, async ({ user, sid }) => ({ name
 app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current }) => {
   const sessions = await app.sessions.list(user.sub)
   return sessions.map(({ sid, device, bound, createdAt, refreshedAt }) => {
-    return { sid, device, bound, createdAt, refreshedAt, current: sid === current }
+    // To the minute: who knows the very moment could refresh right after the owner.
+    const seenAt = refreshedAt - refreshedAt % 60_000
+    return { sid, device, bound, createdAt, refreshedAt: seenAt, current: sid === current }
   })
 })
 

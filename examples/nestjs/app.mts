@@ -72,7 +72,9 @@ export class SessionController {
   async devices (@Req() { server, user, sid: current }: FastifyRequest) {
     const sessions = await server.sessions.list((user as { sub: string }).sub)
     return sessions.map(({ sid, device, createdAt, refreshedAt }) => {
-      return { sid, device, createdAt, refreshedAt, current: sid === current }
+      // To the minute: who knows the very moment could refresh right after the owner.
+      const seenAt = refreshedAt - refreshedAt % 60_000
+      return { sid, device, createdAt, refreshedAt: seenAt, current: sid === current }
     })
   }
 

@@ -94,7 +94,9 @@ await app.register(async (scope) => {
   scope.get('/devices', async ({ user, sid: current }, reply) => {
     const devices = (await app.sessions.list(user.sub)).map(
       ({ sid, device, createdAt, refreshedAt }) => {
-        return { sid, device, createdAt, refreshedAt, current: sid === current }
+        // To the minute: who knows the very moment could refresh right after the owner.
+        const seenAt = refreshedAt - refreshedAt % 60_000
+        return { sid, device, createdAt, refreshedAt: seenAt, current: sid === current }
       })
     return await reply.type('text/html').send(devicesPage(devices))
   })
