@@ -1,12 +1,14 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
+import { userTagOf } from '../lib/session/content'
 import { inTime } from '../lib/store/redis/send'
 import { Readiness } from '../lib/store/redis/client'
 import { checkPermissions, loadScripts, readServerInfo } from '../lib/store/redis/server-info'
 import { creation, timeout } from '../lib/testing/contract/subject'
 import { readRing } from '../lib/tokens/keys'
 import { prepareRefreshKeys } from '../lib/tokens/signers'
-import { build, day, hour, minute, secret, second } from './support/app'
+import { build, day, hour, minute, peek, secret, second } from './support/app'
 import { redisFor } from './support/servers/redis'
 
 // What comes seldom, and must come to something sensible all the same.
@@ -118,9 +120,59 @@ t.test('a store that ends nobody revokes nobody', async (t) => {
   t.equal(await app.sessions.revokeAll('ada'), 0)
 })
 
+t.test('a login ends the session of the cookie that lives longest, of two that it brings', async (t) => {
+  const { app, clock, login } = await build(t)
+  const short = await login({ sub: 'ada' })
+  clock.pass(minute)
+  const long = await login({ sub: 'ada' })
+  const cookie = `${short.cookie}; ${long.cookie}`
+  await app.inject({
+    method: 'POST', url: '/login', headers: { cookie }, payload: { claims: { sub: 'ada' } }
+  })
+  const left = (await app.sessions.list('ada')).map(({ sid }) => sid)
+  t.equal(left.length, 2)
+  t.ok(left.includes(String(peek(short.body.access_token).sid)))
+})
+
+t.test('a session that ends while its page is renewed lets nobody in', async (t) => {
+  const store = new MemoryStore()
+  const { app } = await build(t, { store, accessToken: { cookie: true } })
+  const { refreshToken, sid } = await app.sessions.open({ sub: 'ada' })
+  const end = () => { store.end(userTagOf('ada'), sid).catch(() => {}) }
+  subscribe('fastify-jwt-sessions:refresh', end)
+  t.teardown(() => unsubscribe('fastify-jwt-sessions:refresh', end))
+  const cookie = `__Host-refresh_token=${refreshToken}`
+  t.equal(code(await app.inject({ url: '/me', headers: { cookie } })), '401 SESSION_REVOKED')
+})
+
+t.test('a raw answer in cookie mode is private, and keeps its reason and its headers', async (t) => {
+  const { app } = await build(t, {
+    accessToken: { cookie: true },
+    extend: (app) => {
+      app.get('/raw', { onRequest: (request) => request.authenticate() }, (_request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200, 'Fine', { 'x-own': 'yes' }).end()
+      })
+      app.get('/public', { onRequest: (request) => request.authenticate() }, (_request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200, { 'Cache-Control': 'public' }).end()
+      })
+    }
+  })
+  const { accessToken } = await app.sessions.open({ sub: 'ada' })
+  const headers = { cookie: `__Host-access_token=${accessToken}` }
+  const raw = await app.inject({ url: '/raw', headers })
+  t.equal(raw.statusMessage, 'Fine')
+  t.match(raw.headers, { 'x-own': 'yes', 'cache-control': 'private' })
+  const open = await app.inject({ url: '/public', headers })
+  t.equal(open.headers['cache-control'], 'public', 'unless the handler says otherwise')
+})
+
 t.test('of several access cookies of ended sessions none lets the request in', async (t) => {
-  const { app } = await build(t, { accessToken: { cookie: true } })
-  const logins = [await app.sessions.open({ sub: 'ada' }), await app.sessions.open({ sub: 'ada' })]
+  const { app, clock } = await build(t, { accessToken: { cookie: true } })
+  const logins = [await app.sessions.open({ sub: 'ada' })]
+  clock.pass(minute)
+  logins.push(await app.sessions.open({ sub: 'ada' }))
   const cookie = logins.map(({ accessToken }) => `__Host-access_token=${accessToken}`).join('; ')
   t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 200)
   const { sid = '' } = logins[1] ?? {}
@@ -185,6 +237,10 @@ t.test('RedisStore', async (t) => {
     const info = async (): Promise<string> => 'redis_version:6.2.14\r\nredis_mode:standalone\r\n'
     t.match((await readServerInfo({ info })).unfit, /Redis 6\.2\.14: sessions need Redis 7/)
     const fail = async (): Promise<never> => { throw new Error('LOADING') }
+    const client = Object.assign(server.client({ enableReadyCheck: false }), { info })
+    const store = new RedisStore(client)
+    t.match(await store.open(timeout), /Redis 6\.2\.14: sessions need Redis 7/)
+    await t.rejects(store.list('u', timeout), /Redis 6\.2\.14: sessions need Redis 7/)
     await t.rejects(loadScripts({ script: fail }, [{ lua: 'return 1' }]), /LOADING/)
     await t.rejects(checkPermissions({ eval: fail }, 'key'), /LOADING/)
   })

@@ -64,7 +64,7 @@ class Subscription {
     const own = (source.duplicate as (options: object) => Subscriber)(ownOptions)
     const echo = `${this.#channel}:${randomUUID()}`
     this.#current = own
-    const ifCurrent = (act: () => void): void => { if (this.#current === own) act() }
+    const ifCurrent = (act: () => void): void => this.#ifCurrent(own, act)
     const fail = (error: Error): void => ifCurrent(() => { this.#cutOff(error) })
 
     own.on('error', fail)
@@ -97,11 +97,15 @@ class Subscription {
     }
     const own = this.#current
     // A process that was busy for that long reads what has arrived meanwhile before it judges.
-    this.#after(heartbeatEvery, () => setImmediate(() => {
-      if (this.#current !== own) return
+    this.#after(heartbeatEvery, () => setImmediate(() => this.#ifCurrent(own, () => {
       if (this.#missing.size === 0) this.#beat(echo)
       else this.#cutOff(this.#refusal ?? new Error('no heartbeat came through'))
-    }))
+    })))
+  }
+
+  // What a connection of before says, or was waited for, counts no more.
+  #ifCurrent (own: Subscriber | undefined, act: () => void): void {
+    if (this.#current === own) act()
   }
 
   #receive (heartbeat: string): void {
