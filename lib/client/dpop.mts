@@ -6,11 +6,11 @@ export type { DeviceKey } from './device-key.mjs'
 /** What `dpopFetch` may be told. */
 export interface DpopOptions {
   /** Where the plugin's routes are, as for `createClient`. Default `/auth`. */
-  prefix?: string
+  prefix?: string | undefined
   /** A key from a key store of the application's. Default: one per origin and browser profile. */
-  key?: DeviceKey
+  key?: DeviceKey | undefined
   /** Is used instead of the global `fetch`. */
-  fetch?: typeof fetch
+  fetch?: typeof fetch | undefined
 }
 
 /**

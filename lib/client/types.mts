@@ -18,23 +18,23 @@ export interface ClientOptions {
    * another origin.
    * @default '/auth'
    */
-  prefix?: string
+  prefix?: string | undefined
   /** Is called once, in every tab that had an access token, when the session has ended. */
-  onSessionEnd?: (reason: SessionEnd) => void
+  onSessionEnd?: ((reason: SessionEnd) => void) | undefined
   /**
    * Is called with the lifetime, in seconds, of each new access token, whichever tab fetched it.
    */
-  onToken?: (expiresIn: number) => void
+  onToken?: ((expiresIn: number) => void) | undefined
   /** Turns the body transport on: where the refresh token is kept. Without it, a cookie is used. */
-  storage?: TokenStorage
+  storage?: TokenStorage | undefined
   /**
    * The most that a login, a refresh and a logout, and the wait for another tab's refresh, may
    * take, in seconds.
    * @default 10
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Is used instead of the global `fetch`; it is given a `Request`. */
-  fetch?: typeof fetch
+  fetch?: typeof fetch | undefined
 }
 
 /** A client; its functions need no `this`. */
@@ -56,7 +56,7 @@ export interface Client {
    * Ends the session in all tabs, with `all` on every device. The session goes on unless the
    * answer is 202 or 204.
    */
-  logout (options?: { all?: boolean }): Promise<Response>
+  logout (options?: { all?: boolean | undefined }): Promise<Response>
   /**
    * Finds out by a refresh whether there is a session.
    * @throws Error `refresh failed` where that cannot be known now

@@ -5,6 +5,7 @@ import authPlugin, {
   MemoryStore, RedisStore, authenticate, type AuthPluginOptions, type Store
 } from 'fastify-jwt-sessions'
 import { createClient } from 'fastify-jwt-sessions/client'
+import { dpopFetch } from 'fastify-jwt-sessions/client/dpop'
 
 const no = process.env.NO
 const options: AuthPluginOptions = {
@@ -48,4 +49,12 @@ app.get('/me', { onRequest: authenticate }, async (request) => {
   await app.sessions.revokeAll(sub, { except: no })
   return bound
 })
-export const made = [createClient({}), stores]
+const client = createClient({
+  prefix: no,
+  onSessionEnd: undefined,
+  onToken: undefined,
+  storage: undefined,
+  timeout: undefined,
+  fetch: no === undefined ? undefined : dpopFetch({ prefix: no, key: undefined, fetch: undefined })
+})
+export const made = [client, client.logout({ all: undefined }), stores]
