@@ -42,9 +42,9 @@ export function createAuthenticateByCookie (
     try {
       const claims = verifyLiving(first)
       if (claims instanceof Promise) {
-        return claims.then((claims) => isolate(answer, claims), next)
+        return claims.then((claims) => asPrivate(answer, claims), next)
       }
-      return isolate(answer, claims)
+      return asPrivate(answer, claims)
     } catch (error) {
       return next(error as Refusal)
     }
@@ -63,7 +63,7 @@ export function createAuthenticateByCookie (
     const refusals = [refusal]
     for (const text of others) {
       try {
-        return isolate(answer, await verifyLiving(text))
+        return asPrivate(answer, await verifyLiving(text))
       } catch (error) {
         refusals.push(error as Refusal)
       }
@@ -86,11 +86,11 @@ export function createAuthenticateByCookie (
     // Each guard's own copy. The store has just said that the session lives: it is not asked again.
     const claims = accessTokens.verify(token) as AccessClaims
     if (watch.isKnownToHaveEnded(claims.sid)) throw revokedSession('its session is over')
-    return isolate(answer, claims)
+    return asPrivate(answer, claims)
   }
 }
 
-function isolate (answer: Answer | undefined, claims: AccessClaims): AccessClaims {
-  if (answer?.raw !== undefined && !answer.raw.headersSent) keepPrivate(answer.raw)
+function asPrivate (answer: Answer | undefined, claims: AccessClaims): AccessClaims {
+  if (answer?.raw !== undefined) keepPrivate(answer.raw)
   return claims
 }

@@ -9,6 +9,7 @@ import {
   refuse,
   type Refusal
 } from '../errors'
+import { asHeadersLeave } from './as-headers-leave'
 
 const challenge = (error: string, description: string): Record<string, string> =>
   ({ 'www-authenticate': `Bearer error="${error}", error_description="${description}"` })
@@ -71,16 +72,13 @@ export function challengeRefusal (refusal: Refusal): Refusal {
  */
 export function carryHeaders (raw: FastifyReply['raw'], { headers, statusCode }: Refusal): void {
   if (headers === undefined) return
-  const writeHead = raw.writeHead as (...args: unknown[]) => typeof raw
-  raw.writeHead = function (this: typeof raw, status: number, ...rest: unknown[]) {
-    raw.writeHead = writeHead as typeof raw.writeHead
-    const given = rest.find((part) => typeof part === 'object' && part !== null) as
-      Record<string, unknown> | undefined
-    if (status === statusCode) {
-      for (const [name, value] of Object.entries(headers)) {
-        if (given?.[name] === undefined) raw.setHeader(name, value)
+  asHeadersLeave(raw, (status, given) => {
+    if (status !== statusCode) return given
+    for (const [name, value] of Object.entries(headers)) {
+      if ((given as Record<string, unknown> | undefined)?.[name] === undefined) {
+        raw.setHeader(name, value)
       }
     }
-    return writeHead.call(this, status, ...rest)
-  } as typeof raw.writeHead
+    return given
+  })
 }

@@ -1,30 +1,21 @@
 import type { FastifyReply } from 'fastify'
-
-type Raw = FastifyReply['raw']
+import { asHeadersLeave } from './as-headers-leave'
 
 const isCacheControl = (name: unknown): boolean => String(name).toLowerCase() === 'cache-control'
 
 /**
  * Keeps an answer out of shared caches, which a cookie does not do by itself; a handler may say
- * otherwise. The header is added as the headers leave, whoever writes them: if one were set before,
- * Node would merge all others into it one by one, at 2 µs a request.
+ * otherwise. If the header were set before the others leave, Node would merge all of them into it
+ * one by one, at 0.3 to 1.5 µs a request.
  * @see RFC 9111 §3.5
  */
-export function keepPrivate (raw: Raw): void {
-  const writeHead = raw.writeHead as (...args: unknown[]) => Raw
-  raw.writeHead = function (this: Raw, status: number, ...rest: unknown[]) {
-    raw.writeHead = writeHead as Raw['writeHead']
-    const given = rest.find((part) => typeof part === 'object' && part !== null)
-    const names =
-      Array.isArray(given) ? given.filter((_, i) => i % 2 === 0) : Object.keys(given ?? {})
-    if (raw.headersSent || raw.hasHeader('cache-control') || names.some(isCacheControl)) {
-      return writeHead.call(this, status, ...rest)
-    }
-    if (given === undefined || Array.isArray(given)) {
-      raw.setHeader('cache-control', 'private')
-      return writeHead.call(this, status, ...rest)
-    }
-    const headers = { 'cache-control': 'private', ...given }
-    return writeHead.call(this, status, ...rest.map((part) => part === given ? headers : part))
-  } as Raw['writeHead']
+export function keepPrivate (raw: FastifyReply['raw']): void {
+  if (raw.headersSent) return
+  asHeadersLeave(raw, (_status, given = {}) => {
+    const names = Array.isArray(given) ? given.filter((_, i) => i % 2 === 0) : Object.keys(given)
+    if (raw.hasHeader('cache-control') || names.some(isCacheControl)) return given
+    if (!Array.isArray(given)) return { 'cache-control': 'private', ...given }
+    raw.setHeader('cache-control', 'private')
+    return given
+  })
 }

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { asHeadersLeave } from './as-headers-leave'
 
 type Raw = FastifyReply['raw']
 type Headers = Record<string, number | string | readonly string[]>
@@ -12,23 +13,18 @@ interface Late {
 }
 
 /**
- * Sends cookies, and `Cache-Control: no-store`, with the headers of an answer, whoever writes them:
- * Fastify, a stream, a framework that took the raw response. Hooks such as `onSend` run too early
- * for some and never for others; all of them call `writeHead`, by themselves or through Node.
+ * Sends cookies, and `Cache-Control: no-store`, with the headers of an answer, whoever writes them.
  */
 export function sendLate (raw: Raw, { cookies, isWanted }: Late): void {
-  const writeHead = raw.writeHead as (...args: unknown[]) => Raw
-  raw.writeHead = function (this: Raw, status: number, ...rest: unknown[]) {
-    raw.writeHead = writeHead as Raw['writeHead']
-    if (raw.headersSent || !isWanted()) return writeHead.call(this, status, ...rest)
+  asHeadersLeave(raw, (_status, given) => {
+    if (raw.headersSent || !isWanted()) return given
     // Headers that writeHead is given take the place of those that stand: they are set first.
-    const given = rest.find((part) => typeof part === 'object' && part !== null)
     for (const [name, value] of Object.entries(toHeaders(given))) raw.setHeader(name, value)
     const set = raw.getHeader('set-cookie')
     raw.setHeader('set-cookie', [set ?? []].flat().map(String).concat(cookies))
     raw.setHeader('cache-control', 'no-store')
-    return writeHead.call(this, status, ...rest.filter((part) => part !== given))
-  } as Raw['writeHead']
+    return undefined
+  })
 }
 
 // An object, or an array of names and values in turn, in which a name may come again.
