@@ -72,7 +72,7 @@ await app.register(async (scope) => {
   })
 
   // Both end with the access token. An EventSource connects again by itself, and is renewed.
-  const timeLeft = ({ user }) => user.exp * 1000 - Date.now()
+  const timeLeft = ({ user }) => Math.min(user.exp * 1000 - Date.now(), 2 ** 31 - 1)
 
   scope.get('/news', (request, reply) => {
     reply.hijack()
