@@ -10,12 +10,14 @@ const isCacheControl = (name: unknown): boolean => String(name).toLowerCase() ==
  * @see RFC 9111 §3.5
  */
 export function keepPrivate (raw: FastifyReply['raw']): void {
-  if (raw.headersSent) return
-  asHeadersLeave(raw, (_status, given = {}) => {
-    const names = Array.isArray(given) ? given.filter((_, i) => i % 2 === 0) : Object.keys(given)
+  asHeadersLeave(raw, (_status, given) => {
+    const names =
+      Array.isArray(given) ? given.filter((_, i) => i % 2 === 0) : Object.keys(given ?? {})
     if (raw.hasHeader('cache-control') || names.some(isCacheControl)) return given
-    if (!Array.isArray(given)) return { 'cache-control': 'private', ...given }
-    raw.setHeader('cache-control', 'private')
-    return given
+    if (given === undefined || Array.isArray(given)) {
+      raw.setHeader('cache-control', 'private')
+      return given
+    }
+    return { 'cache-control': 'private', ...given }
   })
 }
