@@ -14,6 +14,7 @@ import { registerJwks } from './jwks'
 import { registerMetadata } from './metadata'
 import { documentRoutes, type RouteDocs } from './openapi'
 import { checkOriginFirst, judgeForeignFirst } from './origin-first'
+import { createPathHint, type PathHint } from './path-hint'
 import { redirectToProve } from './redirect-to-prove'
 import { refuseWithHeaders } from './refusals'
 import { clearTokens, writeTokens } from './token-response'
@@ -24,15 +25,16 @@ export async function registerRoutes (fastify: FastifyInstance, services: Servic
   const { refresh, logout, jwks, metadata, device } = settings.routes
   const docs = documentRoutes(settings)
   const forms = settings.refreshToken.transports.includes('body')
+  const hint = createPathHint(services)
   const dialects = (options: RouteExtras): RouteExtras => forms ? answerForms(options) : options
   await fastify.register(async (scope) => {
     acceptBodies(scope, { forms })
     if (forms) answerFormsAtLast(scope)
     if (refresh !== undefined) {
-      registerRefresh(scope, services, dialects(merge(docs.refresh, refresh)))
+      registerRefresh(scope, services, hint, dialects(merge(docs.refresh, refresh)))
     }
     if (logout !== undefined) {
-      registerLogout(scope, services, dialects(merge(docs.logout, logout)))
+      registerLogout(scope, services, hint, dialects(merge(docs.logout, logout)))
     }
     if (deviceBinding !== undefined) {
       registerDevice(scope, services, deviceBinding, merge(docs.device, device ?? {}))
@@ -48,7 +50,7 @@ const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => 
 }
 
 function registerRefresh (
-  scope: FastifyInstance, services: Services, options: RouteExtras
+  scope: FastifyInstance, services: Services, hint: PathHint, options: RouteExtras
 ): void {
   const refresh = createRefresh(services)
   const { deviceBinding, readCredentials } = services
@@ -56,6 +58,7 @@ function registerRefresh (
     const credentials = isForm(request)
       ? readGrant(request, readCredentials)
       : readCredentials(request)
+    hint(request, credentials)
     const hasProof = credentials.proofs.length > 0
     try {
       const issued = await refuseWithHeaders(request, reply,
@@ -70,7 +73,9 @@ function registerRefresh (
   })
 }
 
-function registerLogout (scope: FastifyInstance, services: Services, options: RouteExtras): void {
+function registerLogout (
+  scope: FastifyInstance, services: Services, hint: PathHint, options: RouteExtras
+): void {
   const logout = createLogout(services)
   const { isTrusted, readCredentials } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
@@ -78,6 +83,7 @@ function registerLogout (scope: FastifyInstance, services: Services, options: Ro
     const { credentials, byCaller } = form
       ? readRevocation(request, readCredentials)
       : { credentials: readCredentials(request), byCaller: true }
+    hint(request, credentials)
     const { transport, refreshTokens, accessCookies } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
       // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of
