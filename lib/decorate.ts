@@ -45,10 +45,11 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
   })
   fastify.decorateReply('logout', async function (this: FastifyReply, options) {
     const credentials = readCredentials(this.request)
-    if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
-    renewals.drop(this.request)
-    const confirmed = await refuseToHandler(this, async () =>
-      await logout(credentials, this.request, options))
+    const confirmed = await refuseToHandler(this, async () => {
+      if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
+      renewals.drop(this.request)
+      return await logout(credentials, this.request, options)
+    })
     if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed
   })

@@ -6,7 +6,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader
 } from '@opentelemetry/sdk-metrics'
-import type { FastifyServerOptions } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyServerOptions } from 'fastify'
 import { register } from 'prom-client'
 import t from 'tap'
 import { MemoryStore } from '../lib/index'
@@ -165,6 +165,40 @@ t.test('log lines have the right level and the sid', async (t) => {
     at(30).find(({ err }) => err !== undefined),
     { err: { code: 'REFRESH_TOKEN_REUSED', reason: '1 generations old' } }
   )
+})
+
+t.test('the log of a 403 names the origin that asked, and the option that lets it in', async (t) => {
+  const foreign = { origin: 'http://localhost:5173', 'sec-fetch-site': 'same-site', host: 'a.test' }
+  const extend = (app: FastifyInstance): void => {
+    // Fastify would log the error by itself; a handler of the application's may not.
+    app.setErrorHandler<FastifyError>(async ({ statusCode = 500 }, _request, reply) =>
+      await reply.code(statusCode).send({}))
+    app.post('/leave', async (_request, reply) => await reply.logout())
+    app.post('/me', { onRequest: app.authenticate }, async () => ({}))
+  }
+  const refusals = async (
+    options: Parameters<typeof build>[1], urls: string[], headers: object = foreign
+  ) => {
+    const log = collect({ level: 'info' })
+    const { app, login } = await build(t, { server: log.server, extend, ...options })
+    const { cookie } = await login()
+    for (const url of urls) {
+      const payload = { claims: { sub: 'eve' } }
+      const all = { cookie, ...headers }
+      const { statusCode } = await app.inject({ method: 'POST', url, headers: all, payload })
+      t.equal(statusCode, 403, url)
+    }
+    return log.lines().flatMap(({ reason }) => reason ?? [])
+  }
+  const reason = 'from a page of http://localhost:5173, to a.test; ' +
+    'trustedOrigins names the origins that may'
+  const routes = ['/auth/refresh', '/auth/logout']
+  t.strictSame(await refusals({}, routes), [reason, reason])
+  const cookieMode = { accessToken: { cookie: true } }
+  t.strictSame(await refusals(cookieMode, ['/login', '/leave', '/me']), [reason, reason, reason])
+  t.strictSame(await refusals({}, ['/auth/logout'], { ...foreign, cookie: '' }), [reason])
+  t.match(await refusals({}, ['/auth/logout'], { 'sec-fetch-site': 'cross-site' }),
+    [/^from a page that is cross-site, to .*; trustedOrigins/])
 })
 
 t.test('no log line and no event of a full life of sessions, at any level, holds a token, a secret or a claim', async (t) => {

@@ -4,6 +4,7 @@ import { checkOrigin, isForeign } from '../http/cross-origin'
 import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
 import { isForm } from './forms'
+import { logRefusal } from './refusals'
 
 const isJson = /^application\/(?:[\w.+-]+\+)?json/i
 
@@ -23,7 +24,12 @@ function checkFirst (
   const check: onRequestHookHandler = (request, _reply, done) => {
     const { cookie = '', 'content-type': type = '' } = request.headers
     if (cookie !== '' && !(byBody && isJson.test(type)) && isForeign(request, isTrusted)) {
-      refuse(request)
+      try {
+        refuse(request)
+      } catch (error) {
+        logRefusal(request, error)
+        throw error
+      }
     }
     done()
   }

@@ -2,6 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Refusal } from '../errors'
 import { carryHeaders } from '../http/challenge'
 
+/** Logs why a request is refused: an error handler of the application's may not. */
+export function logRefusal ({ log }: FastifyRequest, error: unknown): void {
+  const { code, reason } = error as Refusal
+  if (reason !== undefined) log.info({ code, reason }, 'request refused')
+}
+
 /**
  * Does a step, and logs its refusal. The headers stand before the error is thrown, so that they
  * outlive whatever error handler the application has.
@@ -12,9 +18,9 @@ export async function refuseWithHeaders<T> (
   try {
     return await step()
   } catch (error) {
-    const { code, reason, headers } = error as Refusal
+    const { headers } = error as Refusal
     if (headers !== undefined) reply.headers(headers)
-    if (reason !== undefined) request.log.info({ code, reason }, 'request refused')
+    logRefusal(request, error)
     throw error
   }
 }
@@ -29,9 +35,8 @@ export async function refuseToHandler<T> (
   try {
     return await step()
   } catch (error) {
-    const { code, reason } = error as Refusal
     carryHeaders(raw, error as Refusal)
-    if (reason !== undefined) request.log.info({ code, reason }, 'request refused')
+    logRefusal(request, error)
     throw error
   }
 }
