@@ -1,7 +1,10 @@
-import t from 'tap'
-import { minute } from './support/app'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import authPlugin, { MemoryStore } from '../lib/index'
+import { minute, secret, TestClock } from './support/app'
 import { inAll, launch, openFive, openTab, openTabs, until } from './support/browser/chromium'
 import { serve } from './support/browser/site'
+import { apply } from './support/recipe'
 
 const newProfile = launch(t)
 const runOut = `passed += ${31 * minute}`
@@ -198,4 +201,60 @@ t.test('a page of another origin learns when to come again', async (t) => {
   api.break(7)
   const cause = await tab.evaluate('auth.refresh().catch(({ cause }) => cause)')
   t.match(cause, { status: 503, wait: 7 })
+})
+
+/** Serves an API to the pages of one other origin, as docs/development.md has it. */
+async function serveApi (t: Test, origin: string) {
+  const clock = new TestClock()
+  const app: FastifyInstance = Fastify({ forceCloseConnections: true })
+  t.teardown(async () => await app.close())
+  const given = { authPlugin, secret, store: new MemoryStore(clock) }
+  await apply('docs/development.md', 'exposedHeaders', app, given, (code) =>
+    code.replace('http://localhost:5173', origin))
+  app.post('/login', async (request, reply) => {
+    const { password } = request.body as { password?: string }
+    if (password !== 'lovelace') return await reply.code(403).send({ message: 'Wrong' })
+    return await reply.login({ sub: 'ada' })
+  })
+  app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
+  app.delete('/devices/:sid', { onRequest: app.authenticate }, async ({ user, params }, reply) => {
+    const { sid } = params as { sid: string }
+    const { sub } = user as { sub: string }
+    return await reply.code(await app.sessions.revoke(sub, sid) ? 204 : 404).send()
+  })
+  app.delete('/account', {
+    preHandler: async (request) => { await request.authenticate({ maxAge: '5m' }) }
+  }, async (_request, reply) => await reply.code(204).send())
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return { app, clock, origin: app.listeningOrigin.replace('127.0.0.1', 'localhost') }
+}
+
+t.test('a page of another port logs in, refreshes, reads challenges and ends a device', async (t) => {
+  const site = await serve(t)
+  const { app, clock, origin } = await serveApi(t, site.origin)
+  const tab = await openTab(await newProfile(t), site.origin)
+  const call = async (code: string) => await tab.evaluate(`${code}.then(async (response) => ({
+    status: response.status,
+    challenge: response.headers.get('www-authenticate'),
+    body: await response.text()
+  }))`)
+  await tab.evaluate(`window.auth = createClient({ prefix: '${origin}/auth' })`)
+  t.match(await call("auth.login('/login', { password: 'wrong' })"), { status: 403, body: /Wrong/ })
+  t.match(await call("auth.fetch('/me')"), { status: 401, challenge: 'Bearer' })
+  t.match(await call("auth.login('/login', { password: 'lovelace' })"), { status: 200 })
+  t.match(await call("auth.fetch('/me')"), { status: 200, body: /"sub":"ada"/ })
+
+  clock.pass(31 * minute)
+  t.match(await call(`${runOut}; auth.fetch('/me')`), { status: 200 }, 'refreshed')
+  t.match(await app.sessions.list('ada'), [{ generation: 2 }])
+
+  const old = await call("auth.fetch('/account', { method: 'DELETE' })")
+  t.match(old, { status: 401, challenge: /insufficient_user_authentication.*max_age=300/ })
+  t.match(await app.sessions.list('ada'), [{ generation: 2 }], 'the client has read it, too')
+
+  const { sid } = await app.sessions.open({ sub: 'ada' })
+  t.match(await call(`auth.fetch('/devices/${sid}', { method: 'DELETE' })`), { status: 204 })
+  t.equal((await app.sessions.list('ada')).length, 1)
+  t.match(await call('auth.logout()'), { status: 204 })
+  t.strictSame(await app.sessions.list('ada'), [])
 })

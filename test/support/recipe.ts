@@ -88,16 +88,18 @@ export async function recipe<T = unknown> (
 /**
  * Adds the code block of a page in which these words stand to an application.
  * @param given what it uses besides
+ * @param change what a test must change of the code
  */
 export async function apply (
-  page: string, words: string, fastify: FastifyInstance, given: Record<string, unknown> = {}
+  page: string, words: string, fastify: FastifyInstance, given: Record<string, unknown> = {},
+  change: (code: string) => string = (code) => code
 ): Promise<void> {
   const isImport = /^import .*\n/gm
   const { default: add } = await recipe<{
     default: (fastify: FastifyInstance, given: Record<string, unknown>) => Promise<void>
   }>(page, words, (code) => `${(code.match(isImport) ?? []).join('')}
 export default async function (fastify, { ${Object.keys(given).join(', ')} }) {
-${code.replace(isImport, '')}
+${change(code.replace(isImport, ''))}
 }`)
   await add(fastify, given)
 }
