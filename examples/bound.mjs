@@ -15,7 +15,7 @@ await app.register(authPlugin, {
 app.post('/login', async (request, reply) => {
   const { username, password, native } = request.body
   if (!passwords.has(username) || passwords.get(username) !== password) {
-    return await reply.code(403).send()
+    return await reply.code(403).send({ message: 'Wrong name or password' })
   }
   // The app must prove its key; a page that has none is let in without.
   const options = native === true ? { transport: 'body', bound: true } : {}

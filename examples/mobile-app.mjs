@@ -21,7 +21,7 @@ async function login (username, password) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ username, password, native: true, device: 'My phone' })
   })
-  if (!response.ok) throw new Error('wrong user name or password')
+  if (!response.ok) throw new Error('wrong name or password')
   await save(await response.json())
 }
 

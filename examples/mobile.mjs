@@ -15,7 +15,7 @@ await app.register(authPlugin, {
 app.post('/login', async (request, reply) => {
   const { username, password, native, device } = request.body
   if (!passwords.has(username) || passwords.get(username) !== password) {
-    return await reply.code(403).send()
+    return await reply.code(403).send({ message: 'Wrong name or password' })
   }
   // Pages keep the cookie, which no script can read.
   if (native !== true) return await reply.login({ sub: username })

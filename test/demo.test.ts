@@ -40,7 +40,7 @@ t.test('the demo signs in and out, here, in a second tab and on other devices', 
 
   await page.getByLabel('Password').fill('wrong')
   await signIn(page)
-  await says(page, 'sign-in-says', 'This name and password do not go together.')
+  await says(page, 'sign-in-says', 'Wrong name or password')
   await page.getByLabel('Password').fill('lovelace')
   await page.keyboard.press('Enter')
   await signedIn(page)

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { peek } from './support/app'
 import { startIssuer } from './support/issuer'
+import { pages, snippetsOf } from './support/recipe'
 import { freePort } from './support/servers/free-port'
 import { temporaryFolder } from './support/servers/launch'
 import { redisFor } from './support/servers/redis'
@@ -100,16 +101,28 @@ function apply (text: string, difference: string): string {
   return text
 }
 
-t.test('all examples show the same of a device, and refuse a wrong password by 403', async (t) => {
+t.test('examples and docs show the same of a device, and of a wrong password', async (t) => {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.m?[jt]s$/.test(name) && !name.includes('node_modules'))
   const lists = files.filter((name) => read(name).includes('sessions.list('))
   t.equal(lists.length, 5)
   const device = /\{ sid, device, (?:bound, )?createdAt, refreshedAt: seenAt, current: sid === current \}/
   for (const name of lists) t.match(read(name), device, name)
-  const logins = files.filter((name) => /reply\.login\(/.test(read(name)))
-  t.ok(logins.length >= 9)
-  for (const name of logins) t.match(read(name), /code\(403\)|ForbiddenException\(\)/, name)
+  const ends = files.filter((name) => /delete\('\/?[a-z/]*devices\/:sid/i.test(read(name)))
+  t.equal(ends.length, 4)
+  const ended = /\? 204 : 404|HttpCode\(204\)[^]*NotFoundException\(\)/
+  for (const name of ends) t.match(read(name), ended, name)
+
+  const inExamples = files.map((name) => ({ name, code: read(name) }))
+    .filter(({ code }) => code.includes('reply.login('))
+  t.ok(inExamples.length >= 9)
+  const inDocs = pages.flatMap(snippetsOf).filter(({ code }) => code.includes('checkPassword('))
+    .map(({ page, line, code }) => ({ name: `${page}:${line}`, code }))
+  t.ok(inDocs.length >= 6)
+  for (const { name, code } of [...inExamples, ...inDocs]) {
+    t.match(code, /code\(403\)|ForbiddenException\('/, name)
+    t.match(code, /'Wrong name or password'|loginPage\(/, name)
+  }
 })
 
 t.test('minimal: log in, be let in, stay in, log out', async (t) => {
@@ -192,7 +205,7 @@ t.test('mobile app: logs in, renews what has expired, learns of the end, logs ou
   const file = join(temporaryFolder(), 'tokens.json')
   const app = async (...args: string[]) => await runApp(url, file, ...args)
   const kept = () => JSON.parse(readFileSync(file, 'utf8'))
-  t.match(await app('login', 'ada', 'wrong'), 'login: wrong user name or password')
+  t.match(await app('login', 'ada', 'wrong'), 'login: wrong name or password')
   t.match(await app('get', '/me'), 'get: not logged in')
   t.match(await app('login', 'ada', 'lovelace'), 'login: done')
   t.match(await app('get', '/me'), "sub: 'ada'")

@@ -38,7 +38,7 @@ app.post('/login', async (request, reply) => {
   const { username, password } = request.body
   // Your own check of a password, a passkey or a single sign-on goes here.
   if (!Object.hasOwn(passwords, username) || passwords[username] !== password) {
-    return await reply.code(403).send({ message: 'This name and password do not go together.' })
+    return await reply.code(403).send({ message: 'Wrong name or password' })
   }
   return await reply.login({ sub: username }, { device: nameDevice(request.headers['user-agent']) })
 })

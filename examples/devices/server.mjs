@@ -21,7 +21,7 @@ await app.register(authPlugin, {
 app.post('/login', async (request, reply) => {
   const { username, password } = request.body
   if (!passwords.has(username) || passwords.get(username) !== password) {
-    return await reply.code(403).send()
+    return await reply.code(403).send({ message: 'Wrong name or password' })
   }
   return await reply.login({ sub: username }, { device: request.headers['user-agent'] })
 })
@@ -56,7 +56,9 @@ app.post('/leave', { onRequest: app.authenticate }, async (_request, reply) => {
 // Whoever knows the password may change it. First it changes, then the sessions end: a login with
 // the old one comes too late.
 app.put('/password', { onRequest: app.authenticate }, async ({ user, sid, body }, reply) => {
-  if (passwords.get(user.sub) !== body.current) return await reply.code(403).send()
+  if (passwords.get(user.sub) !== body.current) {
+    return await reply.code(403).send({ message: 'Wrong password' })
+  }
   passwords.set(user.sub, body.next)
   return { ended: await app.sessions.revokeAll(user.sub, { except: sid }) }
 })

@@ -63,7 +63,9 @@ export class SessionController {
     @Res({ passthrough: true }) reply: FastifyReply
   ) {
     // Your own check of a password, a passkey or a single sign-on goes here.
-    if (username !== 'ada' || password !== 'lovelace') throw new ForbiddenException()
+    if (username !== 'ada' || password !== 'lovelace') {
+      throw new ForbiddenException('Wrong name or password')
+    }
     return await reply.login({ sub: username })
   }
 

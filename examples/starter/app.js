@@ -67,7 +67,7 @@ export async function buildApp ({ secret, redisUrl, proxies = 0, ...options }) {
     if (await users.check(request.body.name, request.body.password)) {
       return await enter(request, reply)
     }
-    return await reply.code(403).send({ message: 'This name and password do not go together.' })
+    return await reply.code(403).send({ message: 'Wrong name or password' })
   })
 
   await app.register(async (account) => {
@@ -91,7 +91,7 @@ export async function buildApp ({ secret, redisUrl, proxies = 0, ...options }) {
       ...body({ old: text, new: password }), ...limit(5), preHandler: guesses
     }, async ({ user, sid, body }, reply) => {
       if (!await users.check(user.sub, body.old)) {
-        return await reply.code(403).send({ message: 'The old password is another.' })
+        return await reply.code(403).send({ message: 'Wrong password' })
       }
       await users.change(user.sub, body.new)
       await app.sessions.revokeAll(user.sub, { except: sid })
