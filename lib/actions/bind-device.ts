@@ -6,6 +6,7 @@ import { shortThumbprint } from '../binding/jwk'
 import { RefreshTokenUnprovenError, refuse, type Refusal } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { checkOrigin } from '../http/cross-origin'
+import { readContent } from '../session/content'
 import { aboutSession } from '../session/endings'
 import type { Services } from '../services'
 import type { RefreshToken } from '../tokens/refresh-token'
@@ -42,7 +43,9 @@ export function createBindDevice (services: Services, binding: DeviceBinding) {
     const key = shortThumbprint(session.jwk)
     if (token.boundTo !== undefined && token.boundTo !== key) throw anotherKey()
     const record = await store.bind(token.userTag, { sid: session.sid, boundTo: key })
-    if (record === undefined || !isOfUser(record, token)) throw refuseUnknown(services, token)
+    if (record === undefined || !isOfUser(readContent(record), token)) {
+      throw refuseUnknown(services, token)
+    }
     if (record.boundTo !== key) throw anotherKey()
     emit('bind', aboutSession(record))
     return {

@@ -4,9 +4,9 @@ import {
   RefreshTokenExpiredError, RefreshTokenInvalidError, RefreshTokenReusedError, refuse, type Refusal
 } from '../errors'
 import type { Credentials } from '../http/credentials'
-import { readContent, userTagOf } from '../session/content'
+import { readContent, userTagOf, type Content } from '../session/content'
 import type { Services } from '../services'
-import type { Presentation, SessionRecord, Verdict } from '../store/store'
+import type { Presentation, Verdict } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { provenKey } from './unproven'
 import { refuseUnprovenKey } from './unproven-key'
@@ -32,11 +32,11 @@ export function presentationOf (
 }
 
 /**
- * Returns whether a record is of the user whom the token's sealed tag names: another one was not
+ * Returns whether a session is of the user whom the token's sealed tag names: another one was not
  * put there by the plugin.
  */
-export const isOfUser = (record: SessionRecord, { userTag }: RefreshToken): boolean =>
-  userTagOf(readContent(record).sub) === userTag
+export const isOfUser = ({ sub }: Content, { userTag }: RefreshToken): boolean =>
+  userTagOf(sub) === userTag
 
 /** The session of a refresh token has ended, or is of another user. */
 export function refuseUnknown ({ store }: Services, { exp }: RefreshToken): Refusal {

@@ -31,16 +31,18 @@ export function findCandidates (
   const { settings, accessTokens, isTrusted } = services
   const living = findLiving(services, credentials)
   if (credentials.transport === 'cookie' && !fromAnywhere) checkOrigin(request, isTrusted)
+  const { paired } = settings.refreshToken
+  if (living.length === 1 && !paired) return living
   const named = namedByAccessToken(accessTokens, credentials)[0]?.claims.sid
   const candidates = newestOfEach(living)
     .sort((a, b) => Number(b.sid === named) - Number(a.sid === named) || b.exp - a.exp)
-  if (!settings.refreshToken.paired) return candidates.slice(0, most)
+  if (!paired) return candidates.slice(0, most)
   const { authorization } = request.headers
   if (settings.accessToken.bound) readToken(authorization)
   else readBearer(authorization)
-  const paired = candidates.filter(({ sid }) => sid === named)
-  if (paired.length === 0) throw invalidAccessToken('not an access token of the same session')
-  return paired
+  const both = candidates.filter(({ sid }) => sid === named)
+  if (both.length === 0) throw invalidAccessToken('not an access token of the same session')
+  return both
 }
 
 /**

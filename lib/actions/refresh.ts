@@ -2,8 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { ProofStatus } from '../binding/dpop/refusal'
 import { StoreUnavailableError, type AuthError, type Refusal } from '../errors'
 import type { Credentials } from '../http/credentials'
-import { readContent } from '../session/content'
-import { aboutSession } from '../session/endings'
+import { readContent, type Content } from '../session/content'
 import type { Services } from '../services'
 import type { Outcome } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
@@ -16,8 +15,9 @@ import { refuseUnproven } from './unproven'
 /** A refresh token that was let in. */
 type Accepted = Extract<Outcome, { outcome: 'rotated' | 'offered' | 'repeated' }>
 
-/** What a refresh issues. */
-export interface Refreshed extends Issued {
+/** What a refresh came to. */
+export interface Refreshed {
+  readonly issued: Issued
   /** Whether the session moved on: neither a repeat nor an offer. */
   readonly rotated: boolean
 }
@@ -43,11 +43,11 @@ export function createRefresh (services: Services) {
     let accident: AuthError | undefined
     for (const token of findCandidates(services, credentials, request, atGuard)) {
       try {
-        const outcome = await present(token, credentials, request, atGuard ? 401 : 400)
-        if (!(outcome instanceof Error)) return accept(outcome, token)
+        const verdict = await present(token, credentials, request, atGuard ? 401 : 400)
+        if (!(verdict instanceof Error)) return verdict
         // Another session's cookie, left over from an earlier login or planted, must not lock the
         // living one out: what the client overcomes by another proof is said before an end.
-        if (refusal === undefined || isOvercome(outcome)) refusal = outcome
+        if (refusal === undefined || isOvercome(verdict)) refusal = verdict
       } catch (error) {
         if (error instanceof StoreUnavailableError) throw error
         accident ??= error as AuthError
@@ -59,38 +59,40 @@ export function createRefresh (services: Services) {
   // What the token is refused for is returned; only accidents are thrown.
   async function present (
     token: RefreshToken, credentials: Credentials, request: FastifyRequest, status: ProofStatus
-  ): Promise<Accepted | Refusal> {
+  ): Promise<Refreshed | Refusal> {
     // A cookie that outlives its session would ask the store with every request.
     if (watch.isKnownToHaveEnded(token.sid)) return refuseUnknown(services, token)
     const presentation = presentationOf(services, token, credentials, request, status)
     if (presentation instanceof Error) return presentation
-    const content = settings.claims === undefined
+    const renewed = settings.claims === undefined
       ? undefined
       : await renewClaims(token, presentation, credentials, request)
-    if (content instanceof Error) return content
+    if (renewed instanceof Error) return renewed
     const outcome = await store.rotate(token.userTag, {
-      ...presentation,
       signer: refreshTokens.signer,
-      content,
-      idleLifetime: Math.min(token.idleLifetime ?? Infinity, idleLifetime)
+      content: renewed,
+      idleLifetime: Math.min(token.idleLifetime ?? Infinity, idleLifetime),
+      ...presentation
     })
     if (outcome.outcome === 'unknown') {
       watch.ended(token.sid)
       return refuseUnknown(services, token)
     }
-    if (!isOfUser(outcome.session, token)) {
+    const content = readContent(outcome.session)
+    if (!isOfUser(content, token)) {
       request.log.warn({ sid: token.sid },
         'a session in the store is of another user than its refresh token')
       return refuseUnknown(services, token)
     }
     if (outcome.outcome === 'unproven') return refuseUnproven(services, outcome, credentials)
     if (outcome.outcome === 'reused') return await concludeReuse(services, outcome, token, request)
-    return outcome
+    return accept(outcome, content, token)
   }
 
-  function accept (accepted: Accepted, token: RefreshToken): Refreshed {
+  function accept (accepted: Accepted, content: Content, token: RefreshToken): Refreshed {
     const { session, outcome, distance, msSinceRotation, streak, next } = accepted
-    const event = { ...aboutSession(session), msSinceRotation }
+    const { sid, generation } = session
+    const event = { sid, sub: content.sub, generation, msSinceRotation }
     if (outcome === 'repeated') {
       emit('repeat', { ...event, distance, streak })
     } else {
@@ -98,8 +100,8 @@ export function createRefresh (services: Services) {
       if (distance > (spentOn === 'use' ? 1 : 0)) emit('heal', { ...event, distance })
       emit('refresh', event)
     }
-    const issued = issue(services, session, readContent(session), token, next)
-    return { ...issued, rotated: outcome === 'rotated' }
+    const issued = issue(services, session, content, token, next)
+    return { issued, rotated: outcome === 'rotated' }
   }
 }
 

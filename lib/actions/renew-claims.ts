@@ -35,7 +35,9 @@ export function createRenewClaims (services: Services) {
     request: FastifyRequest
   ): Promise<Renewed> {
     const record = await store.find(token.userTag, token.sid)
-    if (record === undefined || !isOfUser(record, token)) return refuseUnknown(services, token)
+    if (record === undefined || !isOfUser(readContent(record), token)) {
+      return refuseUnknown(services, token)
+    }
     const needed = record.boundTo ?? boundTo
     if (needed !== undefined && needed !== proof) {
       const distance = Math.abs(token.generation - record.generation)

@@ -34,7 +34,7 @@ export function createRenewals (services: Services): Renewals {
   async function renew (
     request: FastifyRequest, answer: Answer | undefined, credentials: Credentials
   ): Promise<string> {
-    const issued = await refresh(credentials, request, true).catch((error: Refusal) => {
+    const { issued } = await refresh(credentials, request, true).catch((error: Refusal) => {
       throw challengeRefusal(error)
     })
     const cookies = tokenCookies(services, issued)

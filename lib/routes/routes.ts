@@ -61,10 +61,10 @@ function registerRefresh (
     hint(request, credentials)
     const hasProof = credentials.proofs.length > 0
     try {
-      const issued = await refuseWithHeaders(request, reply,
+      const { issued, rotated } = await refuseWithHeaders(request, reply,
         async () => await refresh(credentials, request))
       // Only a rotation takes the proof away: the late answer to a repeat would take the next one.
-      if (issued.rotated && hasProof) deviceBinding?.proofCookie.clear(reply)
+      if (rotated && hasProof) deviceBinding?.proofCookie.clear(reply)
       return writeTokens(services, reply, issued)
     } catch (error) {
       if (deviceBinding === undefined || !isProofWanted(error)) throw error

@@ -32,9 +32,7 @@ export interface BoundedStore {
 /** Gives every step of a store a deadline of `timeout` ms. */
 export function boundStore (store: Store, timeout: number, emit: Emit): BoundedStore {
   const within = <T>(step: (store: Store, timeout: number) => Promise<T>): Promise<T> =>
-    inTime(() => step(store, timeout), timeout).catch((error: unknown) => {
-      throw unavailable(error, emit)
-    })
+    inTime(() => step(store, timeout), timeout, (error) => unavailable(error, emit))
   return {
     now: () => store.now() ?? Date.now(),
     knownTime: () => store.now(),
@@ -51,25 +49,22 @@ export function boundStore (store: Store, timeout: number, emit: Emit): BoundedS
   }
 }
 
-function inTime<T> (step: () => Promise<T>, timeout: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let settled = false
-    let stop = (): void => {}
-    const settle = (act: () => void): void => {
-      if (settled) return
-      settled = true
-      stop()
-      act()
-    }
-    const fail = (error: unknown): void => settle(() => reject(error))
-    try {
-      Promise.resolve(step()).then((result) => settle(() => resolve(result)), fail)
+// Rejects with what `toError` makes of the first failure, and of no later one.
+async function inTime<T> (
+  step: () => Promise<T>, timeout: number, toError: (cause: unknown) => Error
+): Promise<T> {
+  let stop = (): void => {}
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      Promise.resolve(step()).then(resolve, reject)
       // Started last, so that the deadline of the command itself comes first.
-      stop = createTimeout(timeout, () => fail(new Error(`no answer within ${timeout} ms`)))
-    } catch (error) {
-      fail(error)
-    }
-  })
+      stop = createTimeout(timeout, () => reject(new Error(`no answer within ${timeout} ms`)))
+    })
+  } catch (error) {
+    throw toError(error)
+  } finally {
+    stop()
+  }
 }
 
 function unavailable (error: unknown, emit: Emit): Error {

@@ -1,7 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { HandedOut, SessionRecord } from '../store/store'
 import type { Transport } from '../session/session'
-import type { Seal } from './seal'
 import type { RefreshKey, Ring } from './signers'
 
 /** What a refresh token says: nothing about the user. */
@@ -27,10 +26,14 @@ export interface RefreshToken {
   readonly jkt: string | undefined
   /** The thumbprint of the device's key (DBSC) that it is bound to; `undefined`: none. */
   readonly boundTo: string | undefined
+  /** The user's tag as it is sealed, and the key of the ring that it is sealed with. */
+  readonly sealed: { tag: string, kid: string }
 }
 
 /** What all refresh tokens of a session have in common. */
-export type Lineage = Pick<RefreshToken, 'key' | 'userTag' | 'transport' | 'idleLifetime' | 'jkt'>
+export type Lineage =
+  Pick<RefreshToken, 'key' | 'userTag' | 'transport' | 'idleLifetime' | 'jkt'> &
+  Partial<Pick<RefreshToken, 'sealed'>>
 
 export interface RefreshTokens {
   /** Signs a refresh token: the same text however often, and on whichever node, it is signed. */
@@ -57,13 +60,13 @@ export function createRefreshTokens (keys: Ring<RefreshKey>): RefreshTokens {
   const hint = (kid: string): string => kid.slice(0, 3)
   return {
     signer: hint(keys[0].kid),
-    sign: ({ key, userTag, transport, idleLifetime, jkt }, record, { generation, at }) => {
+    sign: ({ key, userTag, sealed, transport, idleLifetime, jkt }, record, { generation, at }) => {
       // While a ring changes, nodes differ in which key is the first: the one that rotated has
       // decided.
-      const { hs256, seal } = keys.find(({ kid }) => hint(kid) === record.signer) ?? keys[0]
+      const { kid, hs256, seal } = keys.find(({ kid }) => hint(kid) === record.signer) ?? keys[0]
       return hs256.sign({
         key,
-        tag: seal.apply(userTag, key),
+        tag: sealed?.kid === kid ? sealed.tag : seal.apply(userTag, key),
         gen: generation,
         at,
         via: transport,
@@ -75,9 +78,9 @@ export function createRefreshTokens (keys: Ring<RefreshKey>): RefreshTokens {
     },
     verify: (text) => {
       if (text.length > longestRefreshToken) return undefined
-      for (const { hs256, seal } of keys) {
-        const said = hs256.verify(text)
-        if (said !== undefined) return read(said as Record<string, unknown>, seal)
+      for (const key of keys) {
+        const said = key.hs256.verify(text)
+        if (said !== undefined) return read(said as Record<string, unknown>, key)
       }
       return undefined
     }
@@ -87,7 +90,9 @@ export function createRefreshTokens (keys: Ring<RefreshKey>): RefreshTokens {
 const isInteger = (given: unknown): given is number => Number.isSafeInteger(given)
 const isTransport = (given: unknown): given is Transport => given === 'cookie' || given === 'body'
 
-function read (said: Record<string, unknown>, seal: Seal): RefreshToken | undefined {
+function read (
+  said: Record<string, unknown>, { kid, seal }: RefreshKey
+): RefreshToken | undefined {
   const { key, tag, gen, at, via, exp, idle, cnf, bound } = said
   if (typeof key !== 'string' || typeof tag !== 'string' || !isTransport(via)) return undefined
   if (!isInteger(gen) || !isInteger(at) || !isInteger(exp)) return undefined
@@ -101,6 +106,7 @@ function read (said: Record<string, unknown>, seal: Seal): RefreshToken | undefi
     exp,
     idleLifetime: idle as number | undefined,
     jkt: (cnf as { jkt?: string } | undefined)?.jkt,
-    boundTo: bound as string | undefined
+    boundTo: bound as string | undefined,
+    sealed: { tag, kid }
   }
 }

@@ -3,7 +3,8 @@ import { createCipheriv } from 'node:crypto'
 /** Hides the tag of a user in a refresh token from everybody but this ring of keys. */
 export interface Seal {
   /**
-   * Seals a tag, or opens a sealed one. Both are 16 bytes of base64url, as is the session's key.
+   * Seals a tag of at most 16 bytes, or opens a sealed one; both are base64url. So is the session's
+   * key, of 16 bytes.
    */
   apply: (tag: string, sessionKey: string) => string
 }
@@ -23,10 +24,10 @@ export function createSeal (secret: Buffer): Seal {
     apply: (tag, sessionKey) => {
       const counter = Buffer.alloc(size)
       counter.write(sessionKey, 'base64url')
-      const sealed = block.update(counter)
+      const mask = block.update(counter)
       const given = Buffer.from(tag, 'base64url')
-      for (let i = 0; i < size; i++) sealed[i] = (sealed[i] as number) ^ (given[i] ?? 0)
-      return sealed.toString('base64url')
+      for (let i = 0; i < given.length; i++) given[i] = (given[i] as number) ^ (mask[i] as number)
+      return given.toString('base64url')
     }
   }
 }

@@ -49,7 +49,7 @@ export class Coalescer {
 
   /** Rotates a session; if the server allows it, in one command with others of this turn. */
   async rotate (key: string, rotation: Rotation, timeout: number): Promise<Outcome> {
-    const step = async (giveUpAt: number) => await new Promise<Reply>((resolve, reject) => {
+    const step = (giveUpAt: number) => new Promise<Reply>((resolve, reject) => {
       const waiting = { key, rotation, giveUpAt, resolve, reject }
       if (this.together) this.#gather(waiting)
       else this.#rotateAlone(waiting)

@@ -39,12 +39,14 @@ export function toOutcome ({ sid, spentOn }: Presentation, reply: Reply): Outcom
   if (outcome === 'unknown') return { outcome }
   const session = toRecord(sid, packed)
   const streak = outcome === 'repeated' ? streakOf(packed) : 0
-  const verdict = { session, distance, msSinceRotation, streak }
-  if (outcome === 'reused' || outcome === 'unproven') return { outcome, ...verdict }
+  if (outcome === 'reused' || outcome === 'unproven') {
+    return { outcome, session, distance, msSinceRotation, streak }
+  }
   const { generation, createdAt, refreshedAt } = session
   const isOffer = outcome === 'offered' || (outcome === 'rotated' && spentOn === 'use')
   const next = isOffer
     ? { generation: generation + 1, at: now - createdAt }
     : { generation, at: refreshedAt - createdAt }
-  return { outcome: outcome as 'rotated' | 'offered' | 'repeated', ...verdict, next }
+  const came = outcome as 'rotated' | 'offered' | 'repeated'
+  return { outcome: came, session, distance, msSinceRotation, streak, next }
 }
