@@ -57,7 +57,7 @@ export async function createServices (
   const watch = push ? createWatch(store, accessToken.lifetime, log, emit) : noWatch
   const durability = settings.durability === undefined
     ? noDurability
-    : createDurability(settings.store, settings.durability, emit)
+    : createDurability(settings.store, settings.durability, log, emit)
   fastify.addHook('onReady', async () => {
     await openStore(store, log)
     await watch.open()

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { AuthPluginOptions } from '../lib/index'
 import { build, day } from './support/app'
 import { age } from './support/age'
-import { redisFor } from './support/servers/redis'
+import { redisFor, type RedisServer } from './support/servers/redis'
+import { replicatedFor } from './support/servers/replica'
 import { until } from './support/servers/until'
 
 const page = readFileSync(join(__dirname, '../docs/redis.md'), 'utf8')
@@ -12,6 +13,23 @@ const page = readFileSync(join(__dirname, '../docs/redis.md'), 'utf8')
 const [, text = ''] = /^ACL SETUSER app on >secret (.*)$/m.exec(page) ?? []
 const rules = text.split(' ')
 const commands = rules.filter((rule) => rule.startsWith('+'))
+const [, forDurability = ''] = /^ACL SETUSER app (\S+)$/m.exec(page) ?? []
+
+/** An application whose Redis user may do what the rules say; `lines` is its log. */
+async function start (
+  t: Test, rules: string[], options: Partial<AuthPluginOptions> = {}, server?: RedisServer
+) {
+  const redis = server ?? await redisFor(t)
+  const admin = redis.client()
+  await admin.acl('SETUSER', 'app', 'reset', 'on', '>secret', ...rules)
+  const lines: string[] = []
+  const logger = { level: 'info', stream: { write: (line: string) => lines.push(line) } }
+  const client = redis.client({ username: 'app', password: 'secret' })
+  const built = await build(t, { redis: client, ...options, server: { logger } })
+  const enter = async () =>
+    await built.app.inject({ method: 'POST', url: '/login', payload: { claims: { sub: 'ada' } } })
+  return { ...built, admin, lines, enter }
+}
 
 t.test('the least ACL of the page is enough for everything', async (t) => {
   t.ok(commands.length > 10)
@@ -40,15 +58,82 @@ t.test('the least ACL of the page is enough for everything', async (t) => {
 
 for (const command of ['+time', '+hgetall', '+hset', '+hdel', '+pexpireat']) {
   t.test(`without ${command} the log says what is missing`, async (t) => {
-    const server = await redisFor(t)
     const least = rules.filter((rule) => rule !== command)
-    await server.client().acl('SETUSER', 'app', 'on', '>secret', ...least)
-    const redis = server.client({ username: 'app', password: 'secret' })
-    const lines: string[] = []
-    const logger = { level: 'warn', stream: { write: (line: string) => lines.push(line) } }
-    await build(t, { redis, revocation: 'push', server: { logger } })
-    const name = command.slice(1).split('|')[0] ?? ''
+    const { lines } = await start(t, least, { revocation: 'push' })
+    const name = command.slice(1)
     await until(`the log to name ${name}`, () => new RegExp(name, 'i').test(lines.join('')), 1000)
     t.match(lines.join(''), /the Redis user may not run .*: sessions cannot be kept/)
   })
 }
+
+t.test('keys of another pattern are named', async (t) => {
+  const { lines } = await start(t, ['~other:*', ...rules.filter((rule) => rule !== '~jwt:*')])
+  t.match(lines.join(''), 'the Redis user may not use the key jwt:{}: sessions cannot be kept')
+})
+
+t.test('a permission that is withdrawn later is named where it is missing', async (t) => {
+  const { admin, lines, enter, login, refresh, logout } = await start(t, rules)
+  const client = await login()
+  const steps: Array<[command: string, step: () => ReturnType<typeof enter>]> = [
+    ...['evalsha', 'time', 'hgetall', 'hset', 'pexpireat'].map((command): [string, typeof enter] =>
+      [command, enter]),
+    ['hget', async () => await refresh(client)],
+    ['hdel', async () => await logout(client)]
+  ]
+  for (const [command, step] of steps) {
+    await admin.acl('SETUSER', 'app', `-${command}`)
+    lines.length = 0
+    const { statusCode, headers, body } = await step()
+    t.equal(statusCode, 503, command)
+    t.equal(headers['retry-after'], '1')
+    t.match(JSON.parse(body), {
+      code: 'STORE_UNAVAILABLE', message: 'Sessions are unavailable for the moment, try again'
+    })
+    const refused = lines.map((line) => JSON.parse(line)).filter(({ reason }) => reason)
+    t.match(refused, [{ code: 'STORE_UNAVAILABLE', reason: new RegExp(`\\b${command}\\b`, 'i') }])
+    await admin.acl('SETUSER', 'app', `+${command}`)
+  }
+  t.equal((await refresh(client)).statusCode, 200, 'and once it is given back, all goes on')
+})
+
+t.test('many who miss one permission ask once which it is', async (t) => {
+  const { admin, app, login } = await start(t, rules)
+  await login()
+  await admin.acl('SETUSER', 'app', '-hset')
+  await admin.config('RESETSTAT')
+  const opened = await Promise.allSettled(
+    Array.from({ length: 20 }, async () => await app.sessions.open({ sub: 'ada' })))
+  t.match(opened, opened.map(() => ({ reason: { reason: /may not run HSET/ } })))
+  const stats = await admin.info('commandstats')
+  t.match(stats, /cmdstat_evalsha:calls=20,/)
+  t.match(stats, /cmdstat_eval:calls=1,/)
+})
+
+t.test('durability takes one more permission, which the page names', async (t) => {
+  const { master, replica } = await replicatedFor(t)
+  const durability = { replicas: 1, timeout: '5s' }
+  const { admin, lines, login, logout } =
+    await start(t, [...rules, forDurability], { durability }, master)
+  t.equal((await logout(await login())).statusCode, 204)
+  t.strictSame(await replica.client().keys('*'), [])
+  t.strictSame([await admin.acl('LOG'), lines.filter((line) => /may not/.test(line))], [[], []])
+
+  // One that is withdrawn, of the waiting or of the script before it.
+  for (const command of ['wait', 'eval']) {
+    await admin.acl('SETUSER', 'app', `-${command}`)
+    lines.length = 0
+    t.equal((await logout(await login())).statusCode, 202, command)
+    t.match(lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 40), [{
+      msg: 'replicas could not be asked to confirm an ending',
+      reason: new RegExp(`'${command}'|${command.toUpperCase()}`)
+    }])
+    await admin.acl('SETUSER', 'app', `+${command}`)
+  }
+})
+
+t.test('durability without that permission is warned of at the start', async (t) => {
+  const { lines } = await start(t, rules, { durability: { replicas: 1 } })
+  t.match(lines.join(''), 'the Redis user may not run WAIT: no ending is confirmed by a replica')
+  const without = await start(t, rules)
+  t.notMatch(without.lines.join(''), 'WAIT')
+})

@@ -3,8 +3,9 @@ import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
 import { userTagOf } from '../lib/session/content'
 import { inTime } from '../lib/store/redis/send'
-import { Readiness } from '../lib/store/redis/client'
-import { checkPermissions, loadScripts, readServerInfo } from '../lib/store/redis/server-info'
+import { Readiness, type RedisClient } from '../lib/store/redis/client'
+import { checkPermissions, checkWait, createExplain } from '../lib/store/redis/permissions'
+import { loadScripts, readServerInfo } from '../lib/store/redis/server-info'
 import { creation, timeout } from '../lib/testing/contract/subject'
 import { readRing } from '../lib/tokens/keys'
 import { prepareRefreshKeys } from '../lib/tokens/signers'
@@ -243,6 +244,13 @@ t.test('RedisStore', async (t) => {
     await t.rejects(store.list('u', timeout), /Redis 6\.2\.14: sessions need Redis 7/)
     await t.rejects(loadScripts({ script: fail }, [{ lua: 'return 1' }]), /LOADING/)
     await t.rejects(checkPermissions({ eval: fail }, 'key'), /LOADING/)
+    await t.rejects(checkWait({ wait: fail } as unknown as RedisClient), /LOADING/)
+  })
+
+  t.test('a permission that is given back at once leaves the words of the server', async (t) => {
+    const error = new Error('ERR ACL failure in script: User app has no permissions')
+    const explain = createExplain({ eval: async () => [] }, 'key')
+    t.equal(await explain(error), error)
   })
 
   t.test('a thumbprint of another size binds nothing', async (t) => {

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { Emit } from '../events'
 import { deny, describe, duration, object, type Check } from '../options/schema'
 import type { Ended, Replication, SessionRecord, Store } from '../store/store'
@@ -49,6 +50,7 @@ export const noDurability: Durability = { confirm: async () => true, close () {}
 export function createDurability (
   store: Store,
   settings: DurabilitySettings,
+  log: FastifyBaseLogger,
   emit: Emit
 ): Durability {
   const { replicas, timeout } = settings
@@ -59,7 +61,10 @@ export function createDurability (
     const deadline = new Promise<number>((resolve) => {
       timer = setTimeout(resolve, timeout, 0)
     })
-    const confirmed = replication.confirm(ended, replicas, timeout).catch(() => 0)
+    const confirmed = replication.confirm(ended, replicas, timeout).catch((error: Error) => {
+      log.warn({ reason: error.message }, 'replicas could not be asked to confirm an ending')
+      return 0
+    })
     return await Promise.race([confirmed, deadline]).finally(() => {
       clearTimeout(timer)
     })

@@ -1,5 +1,6 @@
 import type { Ended } from '../store'
 import { createTimeout } from '../timeout'
+import { isForbidden } from './permissions'
 
 /** What one request waits for, from one master. */
 export interface Confirmation {
@@ -10,7 +11,7 @@ export interface Confirmation {
 }
 
 interface Waiting extends Confirmation {
-  settle: (replicas: number) => void
+  settle: (replicas: number | Error) => void
 }
 
 /**
@@ -27,13 +28,17 @@ export class Confirmations {
     this.#ask = ask
   }
 
-  /** Resolves with how many replicas have it; with 0 if nobody knows when it is given up. */
+  /**
+   * Resolves with how many replicas have it; with 0 if nobody knows when it is given up.
+   * @throws if the user may not ask
+   */
   async add (confirmation: Confirmation): Promise<number> {
-    return await new Promise((resolve) => {
-      const settle = (replicas: number): void => {
+    return await new Promise((resolve, reject) => {
+      const settle = (replicas: number | Error): void => {
         stop()
         this.#waiting.delete(waiting)
-        resolve(replicas)
+        if (replicas instanceof Error) reject(replicas)
+        else resolve(replicas)
       }
       const waiting = { ...confirmation, settle }
       const stop = createTimeout(confirmation.giveUpAt - performance.now(), () => { settle(0) })
@@ -49,8 +54,11 @@ export class Confirmations {
     while (this.#waiting.size > 0) {
       const together = [...this.#waiting]
       this.#waiting.clear()
-      const confirmed = await this.#ask(together).catch(() => [])
-      for (const [i, { settle }] of together.entries()) settle(confirmed[i] ?? 0)
+      const replies = await this.#ask(together)
+        .catch((error: Error) => isForbidden(error) ? error : [])
+      for (const [i, { settle }] of together.entries()) {
+        settle(replies instanceof Error ? replies : replies[i] ?? 0)
+      }
     }
     this.#busy = false
   }

@@ -5,11 +5,12 @@ import type {
 import { checkRedisClient, type RedisClient } from './client'
 import { Coalescer } from './coalesce'
 import { toOutcome, toProofs } from './presentation'
+import { checkPermissions, checkWait } from './permissions'
 import { RedisReplication } from './replication'
 import { toRecord, toReply, toThumbprint } from './scripts/record'
 import { createScripts, type Script, type Scripts } from './scripts/scripts'
 import { inTime, Sender, type Argument } from './send'
-import { checkPermissions, loadScripts, readServerInfo } from './server-info'
+import { loadScripts, readServerInfo } from './server-info'
 import { subscribe } from './subscription'
 
 const isPrefix = (given: unknown): given is string =>
@@ -24,6 +25,8 @@ export class RedisStore implements Store {
   readonly #scripts: Scripts
   readonly #sender: Sender
   readonly #coalescer: Coalescer
+  /** Whether somebody waits for replicas. */
+  #replicated = false
 
   /**
    * @param options.prefix what every key and channel begins with
@@ -35,7 +38,7 @@ export class RedisStore implements Store {
     this.#prefix = readOptions(options, 'RedisStore').prefix
     this.#channel = `${this.#prefix}ended`
     this.#scripts = createScripts(this.#channel)
-    this.#sender = new Sender(client)
+    this.#sender = new Sender(client, this.#keyOf(''))
     this.#coalescer = new Coalescer(client, this.#sender.send, this.#scripts.rotate)
     // Not only at the start: Redis may be down then, and another kind of server may come back.
     client.on('ready', () => { this.#meet() })
@@ -49,13 +52,14 @@ export class RedisStore implements Store {
     await this.#sender.readiness.wait(timeout)
     const warnings = await this.#meet()
     if (this.#sender.unfit === undefined) {
-      const [unloaded, forbidden] = await Promise.all([
+      const [unloaded, forbidden, unconfirmed] = await Promise.all([
         loadScripts(this.#client, Object.values(this.#scripts)),
-        checkPermissions(this.#client, this.#keyOf(''))
+        checkPermissions(this.#client, this.#keyOf('')),
+        this.#replicated ? checkWait(this.#client) : []
       ])
       // A step that is sure to fail would say less than what is missing.
       if (forbidden.length === 0) await this.list('', timeout)
-      warnings.push(...unloaded, ...forbidden)
+      warnings.push(...unloaded, ...forbidden, ...unconfirmed)
     }
     if (warnings.length > 0) return warnings.join('; ')
   }
@@ -114,6 +118,7 @@ export class RedisStore implements Store {
   }
 
   replication (): Replication {
+    this.#replicated = true
     return new RedisReplication(this.#client, (userTag) => this.#keyOf(userTag))
   }
 

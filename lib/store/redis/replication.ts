@@ -2,6 +2,7 @@ import type { Ended, Replication } from '../store'
 import { createTimeout } from '../timeout'
 import type { RedisClient } from './client'
 import { Confirmations, type Confirmation } from './confirmations'
+import { isForbidden } from './permissions'
 import { confirm } from './scripts/confirm.lua'
 import { slotOf } from './slot'
 
@@ -79,6 +80,8 @@ export class RedisReplication implements Replication {
     const stop = createTimeout(timeout + patience, () => { this.#disconnect() })
     const replies = await pipeline.exec().finally(stop) as Reply[]
     const [failed, confirmed] = replies[userTags.length] as Reply
+    const forbidden = replies.find(([error]) => error !== null && isForbidden(error))?.[0]
+    if (forbidden) throw forbidden
     const refused = new Set(userTags.filter((_, i) => replies[i]?.[0] !== null))
     const isRefused = ({ ended }: Confirmation) => ended.some(({ userTag }) => refused.has(userTag))
     return together.map((each) => failed !== null || isRefused(each) ? 0 : Number(confirmed))

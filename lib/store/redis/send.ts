@@ -1,5 +1,6 @@
 import { createTimeout } from '../timeout'
 import { Readiness, type Binary, type RedisClient } from './client'
+import { createExplain } from './permissions'
 import { toReply, type Reply } from './scripts/record'
 import type { Script } from './scripts/scripts'
 import { ServerClock } from './server-clock'
@@ -24,9 +25,12 @@ export class Sender {
   /** Why the server cannot be used; nothing is sent to it then. */
   unfit: string | undefined
   readonly #client: Binary
+  readonly #explain: (error: Error) => Promise<Error>
 
-  constructor (client: RedisClient) {
+  /** @param key one that nobody has, to find out what is forbidden */
+  constructor (client: RedisClient, key: string) {
     this.#client = client as RedisClient & Binary
+    this.#explain = createExplain(client, key)
     this.readiness = new Readiness(client)
   }
 
@@ -44,7 +48,7 @@ export class Sender {
         // A client with a commandTimeout of its own gives up, but what it has sent may take effect
         // until the deadline.
         if (error.message === 'Command timed out') await waitUntil(giveUpAt)
-        throw error
+        throw await this.#explain(error)
       })
     const members = Array.isArray(reply) ? reply as unknown[] : [reply]
     if (Buffer.isBuffer(members[0])) this.clock.learn(toReply(members[0]).now, sentAt)

@@ -1,5 +1,5 @@
 import type { RedisClient } from './client'
-import { permissions } from './scripts/permissions.lua'
+import { forbid, isForbidden } from './permissions'
 
 /** What a server says about itself. */
 export interface ServerInfo {
@@ -19,7 +19,7 @@ export async function readServerInfo (client: Pick<RedisClient, 'info'>): Promis
   const sections = ['server', 'memory'].map(async (section) => await client.info(section))
   const [server = '', memory = ''] = await Promise.all(sections).catch((error: Error) => {
     const consequence = 'its version and maxmemory-policy are not checked, and refreshes cost more'
-    if (isForbidden(error)) warnings.push(forbid('INFO', consequence))
+    if (isForbidden(error)) warnings.push(forbid('run INFO', consequence))
     return []
   })
   const unfit = refuseVersion(server)
@@ -36,26 +36,10 @@ export async function loadScripts (
   // On a Cluster this reaches some of the nodes; the others learn a script when it is first used.
   return await Promise.all(scripts.map(async ({ lua }) => await client.script('LOAD', lua)))
     .then(() => [], (error: Error) => {
-      if (isForbidden(error)) return [forbid('SCRIPT', 'scripts are sent whole when first used')]
-      throw error
+      if (!isForbidden(error)) throw error
+      return [forbid('run SCRIPT', 'scripts are sent whole when first used')]
     })
 }
-
-/** Finds out what this user may not do with keys that begin as this one does. */
-export async function checkPermissions (
-  client: Pick<RedisClient, 'eval'>, key: string
-): Promise<string[]> {
-  const forbidden = await client.eval(permissions, 1, key).catch((error: Error) => {
-    if (isForbidden(error)) return ['EVAL']
-    throw error
-  }) as string[]
-  return forbidden.length === 0 ? [] : [forbid(forbidden.join(', '), 'sessions cannot be kept')]
-}
-
-const isForbidden = (error: Error): boolean => error.message.startsWith('NOPERM')
-
-const forbid = (command: string, consequence: string): string =>
-  `the Redis user may not run ${command}: ${consequence}`
 
 function refuseVersion (server: string): string | undefined {
   const version = /^redis_version:(\S+)/m.exec(server)?.[1]
