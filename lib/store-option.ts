@@ -32,6 +32,11 @@ export function chooseStore (
   if (store !== undefined) return store
   const client = redis ?? registered
   if (isRedisClient(client)) return new RedisStore(client)
+  // @fastify/redis has made it an object of clients.
+  if (client !== undefined) {
+    deny('redis', 'missing, and fastify.redis is no client',
+      'a Redis or Cluster, such as redis: fastify.redis.main for the namespace main')
+  }
   return deny('store', 'missing, and so is redis',
     'one of three ways: register @fastify/redis first, pass redis: an ioredis client, ' +
     'or pass store: new MemoryStore() for development')

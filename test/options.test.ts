@@ -108,6 +108,15 @@ t.test('a wrong option is named, with what was given and what is allowed', async
       { store: undefined, redis: 'redis://:password@localhost' },
       /^(?!.*password).*redis is of type string/
     ],
+    // As @upstash/redis is, which speaks HTTP, and ioredis-mock, which does not do what Redis does.
+    [
+      { store: undefined, redis: { evalsha () {}, eval () {}, publish () {} } },
+      /redis is a client without evalshaBuffer, .* status; allowed: a Redis or Cluster of ioredis/
+    ],
+    [
+      { store: undefined, redis: { ...clientOfAllMembers(), status: undefined } },
+      /redis is a client without status; allowed: a Redis or Cluster of ioredis or iovalkey/
+    ],
     [{ store: 'redis://:password@localhost' }, /^(?!.*password).*store is of type string/],
     [
       { store: undefined },
@@ -235,6 +244,24 @@ t.test('the client of @fastify/redis is found', async (t) => {
   app.post('/login', async (_request, reply) => await reply.login({ sub: 'ada' }))
   t.equal((await app.inject({ method: 'POST', url: '/login' })).statusCode, 200)
   t.equal((await server.client().keys('*')).length, 1)
+})
+
+t.test('the clients of @fastify/redis that have namespaces are given one by one', async (t) => {
+  const client = (await redisFor(t)).client()
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyRedis, { client, namespace: 'main' })
+  await t.rejects(Promise.resolve(app.register(authPlugin, { secret })), {
+    code: 'INVALID_OPTION',
+    message: /redis is missing, and fastify\.redis is no client; .* redis: fastify\.redis\.main/
+  })
+
+  const other = Fastify()
+  t.teardown(() => other.close())
+  await other.register(fastifyRedis, { client, namespace: 'main' })
+  const { main } = other.redis as unknown as Record<string, typeof client>
+  await other.register(authPlugin, { secret, redis: main })
+  await t.resolves(other.sessions.open({ sub: 'ada' }))
 })
 
 t.test('it starts while Redis is down, says so, and never closes the client', async (t) => {
