@@ -40,7 +40,6 @@ export async function prepareCookies (scope: FastifyInstance): Promise<Codec> {
 
 /** Creates the reader and writer of the cookies of one name. */
 export function createCookie (codec: Codec, { name, attributes }: CookieSettings): Cookie {
-  const isIn = new RegExp(`(?:^|[;\\s])${name.replace(/[^\w-]/g, '\\$&')}\\s*=`)
   const serialize = (value: string, ms: number | undefined): string => {
     const maxAge =
       ms === undefined ? undefined : Math.min(Math.max(0, Math.ceil(ms / 1000)), longestMaxAge)
@@ -53,11 +52,17 @@ export function createCookie (codec: Codec, { name, attributes }: CookieSettings
   return {
     name,
     serialize,
-    read: (header) => {
-      if (header === undefined || !header.includes(name) || !isIn.test(header)) return []
-      return header
-        .split(';')
-        .flatMap((pair) => (pair.includes(name) ? codec.parseCookie(pair)[name] || [] : []))
+    read: (header = '') => {
+      const values: string[] = []
+      let end = 0
+      for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, end)) {
+        const semicolon = header.indexOf(';', at)
+        end = semicolon === -1 ? header.length : semicolon
+        const pair = header.slice(header.lastIndexOf(';', at) + 1, end)
+        const value = codec.parseCookie(pair)[name]
+        if (value) values.push(value)
+      }
+      return values
     },
     write: (reply, value, ms) => { reply.header('set-cookie', serialize(value, ms)) },
     clear: (reply) => {
