@@ -136,8 +136,10 @@ t.test('h3, which Nuxt and Nitro stand on, renders inside the guard', async (t) 
 t.test('a handshake of an own page is let in, living or renewed, and of no other', async (t) => {
   const { app } = await start(t, {
     trustedOrigins: ['https://friend.example'],
-    extend: async (app) =>
-      await apply(page, 'fastifyWebsocket', app, { timeLeft: () => 60_000 })
+    extend: async (app) => {
+      const { whenEnded } = await recipe<{ whenEnded: unknown }>(page, 'function whenEnded')
+      await apply(page, 'fastifyWebsocket', app, { whenEnded })
+    }
   })
   const { accessToken, refreshToken } = await app.sessions.open({ sub: 'ada' })
   const host = 'app.example'

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Refusal } from '../errors'
-import { missingAccessToken, revokedSession } from '../http/challenge'
+import { expiredAccessToken, missingAccessToken, revokedSession } from '../http/challenge'
 import type { Cookie } from '../http/cookies'
 import { checkOrigin, isUnsafe } from '../http/cross-origin'
 import { keepPrivate } from '../http/keep-private'
@@ -20,7 +20,7 @@ const order = ['SESSION_REVOKED', 'ACCESS_TOKEN_EXPIRED', 'ACCESS_TOKEN_INVALID'
 export function createAuthenticateByCookie (
   services: Services, accessCookie: Cookie, renewals: Renewals
 ) {
-  const { accessTokens, isTrusted, readCredentials, refreshCookie, watch } = services
+  const { accessTokens, isTrusted, readCredentials, refreshCookie, store, watch } = services
   const verifyLiving = createVerifyLiving(services)
 
   /**
@@ -42,9 +42,9 @@ export function createAuthenticateByCookie (
     try {
       const claims = verifyLiving(first)
       if (claims instanceof Promise) {
-        return claims.then((claims) => asPrivate(answer, claims), next)
+        return claims.then((claims) => asPrivate(request, answer, claims), next)
       }
-      return asPrivate(answer, claims)
+      return asPrivate(request, answer, claims)
     } catch (error) {
       return next(error as Refusal)
     }
@@ -63,7 +63,7 @@ export function createAuthenticateByCookie (
     const refusals = [refusal]
     for (const text of others) {
       try {
-        return asPrivate(answer, await verifyLiving(text))
+        return asPrivate(request, answer, await verifyLiving(text))
       } catch (error) {
         refusals.push(error as Refusal)
       }
@@ -79,18 +79,24 @@ export function createAuthenticateByCookie (
     // A body is not looked at: it is the application's.
     const credentials = readCredentials({ headers: request.headers })
     if (!mayRenew || credentials.refreshTokens.length === 0) throw refusal
+    if (renewals.isTooLate(request, answer)) throw refusal
     const token = await renewals.renew(request, answer, credentials).catch((error: Refusal) => {
       const isOver = error.code === 'REFRESH_TOKEN_INVALID' && refusal.code === 'SESSION_REVOKED'
       throw isOver ? refusal : error
     })
-    // Each guard's own copy. The store has just said that the session lives: it is not asked again.
+    // Each guard's own copy. The store has said that the session lives: it is not asked again. A
+    // stream or a socket may ask when the token has expired.
     const claims = accessTokens.verify(token) as AccessClaims
+    if (claims.exp * 1000 <= store.now()) throw expiredAccessToken()
     if (watch.isKnownToHaveEnded(claims.sid)) throw revokedSession('its session is over')
-    return asPrivate(answer, claims)
+    return asPrivate(request, answer, claims)
   }
 }
 
-function asPrivate (answer: Answer | undefined, claims: AccessClaims): AccessClaims {
-  if (answer?.raw !== undefined) keepPrivate(answer.raw)
+// Once for each request: a stream or a socket may ask every second.
+function asPrivate (
+  request: FastifyRequest, answer: Answer | undefined, claims: AccessClaims
+): AccessClaims {
+  if (answer !== undefined && request.sid === null) keepPrivate(answer.raw)
   return claims
 }

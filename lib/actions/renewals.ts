@@ -20,6 +20,12 @@ export interface Renewals {
   renew: (
     request: FastifyRequest, answer: Answer | undefined, credentials: Credentials
   ) => Promise<string>
+  /**
+   * Returns whether a request was let in by its access cookie before, and its answer can bring no
+   * cookies any more: a stream that has begun, or a socket. Its refresh cookie may be hours old by
+   * now: presented again, after its browser has gone on, it would be reuse.
+   */
+  isTooLate: (request: FastifyRequest, answer: Answer | undefined) => boolean
   /** Keeps back the cookies of a request that logs in or out, renewed or yet to be. */
   drop: (request: FastifyRequest) => void
 }
@@ -51,6 +57,10 @@ export function createRenewals (services: Services): Renewals {
       const renewal = renew(request, answer, credentials)
       renewed.set(request, renewal)
       return renewal
+    },
+    isTooLate: (request, answer) => {
+      if (request.sid === null || renewed.has(request)) return false
+      return answer?.raw.headersSent === true || request.headers.upgrade !== undefined
     },
     drop: (request) => { dropped.add(request) }
   }

@@ -47,5 +47,5 @@ declare global {
   const landing: (to: unknown) => string
   const currentUser: AsyncLocalStorage<any>
   const render: (listener: any) => any
-  const timeLeft: (request: any) => number
+  const whenEnded: (request: FastifyRequest, end: () => void) => () => void
 }
