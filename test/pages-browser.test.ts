@@ -98,11 +98,11 @@ const deeds: Record<string, Deed> = {
     renewed: 6
   },
   'an EventSource': {
-    run: async (t, { page }) => { t.equal(await page.evaluate(listen), 'hello') },
+    run: async (t, { page }) => { t.equal(await page.evaluate(listen), '"hello"') },
     renewed: 1
   },
   'a WebSocket': {
-    run: async (t, { page }) => { t.equal(await page.evaluate(connect('/socket')), 'hello') },
+    run: async (t, { page }) => { t.equal(await page.evaluate(connect('/chat')), 'Hello ada') },
     // An answer to a handshake has no headers of its own.
     renewed: 0
   },
@@ -262,7 +262,7 @@ for (const { from, host, site: fetchSite, posts, picture } of [
         { status: posts, renewed: false }, { status: posts === 403 ? 403 : 401, renewed: false }
       ])
       t.strictSame(await attacker.evaluate(look(origin)), ['unreadable', picture])
-      const url = `${origin.replace('https', 'wss')}/socket`
+      const url = `${origin.replace('https', 'wss')}/chat`
       t.equal(await attacker.evaluate(connect(url)), 'refused')
     }
     t.strictSame(site.notes, [])

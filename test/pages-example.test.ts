@@ -147,7 +147,10 @@ t.test('devices are listed and logged out, on every node', async (t) => {
   t.ok(laptop.cookies.has(refresh), 'a refusal clears no cookie')
 })
 
-t.test('the example keeps to its own site as docs/pages.md does', async (t) => {
-  const { code } = snippet('docs/pages.md', 'function landing')
-  t.equal(readFileSync(join(folder, 'landing.mjs'), 'utf8'), code)
+t.test('the example has the functions of docs/pages.md', async (t) => {
+  for (const [file, words] of [
+    ['landing.mjs', 'function landing'], ['when-ended.mjs', 'function whenEnded']
+  ] as const) {
+    t.equal(readFileSync(join(folder, file), 'utf8'), snippet('docs/pages.md', words).code, file)
+  }
 })

@@ -35,7 +35,12 @@ ${[1, 2, 3, 4, 5, 6].map((i) => html`<img src="/pictures/${i}.svg" alt="" width=
     const textContent = JSON.parse(data)
     notes.append(Object.assign(document.createElement('li'), { textContent }))
   }
-  new WebSocket('/chat').onmessage = ({ data }) => { chat.textContent = data }
+  function connect () {
+    const socket = new WebSocket('/chat')
+    socket.onmessage = ({ data }) => { chat.textContent = data }
+    socket.onclose = ({ code }) => { code === 4401 ? connect() : chat.textContent = '' }
+  }
+  connect()
 </script>`)
 
 export const devicesPage = (devices) => page('Devices', html`

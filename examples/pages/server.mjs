@@ -7,8 +7,9 @@ import authPlugin, { MemoryStore, RedisStore } from 'fastify-jwt-sessions'
 import { Redis } from 'ioredis'
 import { devicesPage, homePage, loginPage, picture } from './html.mjs'
 import { landing } from './landing.mjs'
+import { whenEnded } from './when-ended.mjs'
 
-const { PORT = '3000', REDIS_URL } = process.env
+const { PORT = '3000', REDIS_URL, ACCESS_TOKEN_LIFETIME = '30m' } = process.env
 const { AUTH_SECRET = 'a secret for examples, and for nothing else' } = process.env
 const passwords = new Map([['ada', 'lovelace'], ['grace', 'hopper']])
 const notesOf = new Map([...passwords.keys()].map((name) => [name, []]))
@@ -21,7 +22,7 @@ await app.register(fastifyWebsocket)
 await app.register(authPlugin, {
   secret: AUTH_SECRET,
   store: REDIS_URL ? new RedisStore(connect(REDIS_URL)) : new MemoryStore(),
-  accessToken: { cookie: true }
+  accessToken: { cookie: true, lifetime: ACCESS_TOKEN_LIFETIME }
 })
 
 // Pages are sent to the login; everything else is told by a status.
@@ -71,9 +72,7 @@ await app.register(async (scope) => {
     return await reply.type('text/plain').send(`${notesOf.get(user.sub).join('\n')}\n`)
   })
 
-  // Both end with the access token. An EventSource connects again by itself, and is renewed.
-  const timeLeft = ({ user }) => Math.min(user.exp * 1000 - Date.now(), 2 ** 31 - 1)
-
+  // Both end with the access token or the session. An EventSource connects again by itself.
   scope.get('/news', (request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
@@ -81,13 +80,13 @@ await app.register(async (scope) => {
       if (sub === request.user.sub) reply.raw.write(`data: ${JSON.stringify(text)}\n\n`)
     }
     readers.add(tell)
-    const end = setTimeout(() => reply.raw.end(), timeLeft(request))
-    reply.raw.on('close', () => { readers.delete(tell); clearTimeout(end) })
+    // A write after the end would be an error that nobody catches.
+    const forget = whenEnded(request, () => { readers.delete(tell); reply.raw.end() })
+    reply.raw.on('close', () => { readers.delete(tell); forget() })
   })
 
   scope.get('/chat', { websocket: true }, (socket, request) => {
-    const end = setTimeout(() => socket.close(4401), timeLeft(request))
-    socket.on('close', () => clearTimeout(end))
+    socket.on('close', whenEnded(request, () => socket.close(4401)))
     socket.send(`Connected as ${request.user.sub}`)
   })
 

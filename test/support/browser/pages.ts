@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import fastifyFormbody from '@fastify/formbody'
-import fastifyWebsocket from '@fastify/websocket'
-import Fastify from 'fastify'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import authPlugin, { MemoryStore, type AuthPluginOptions } from '../../../lib/index'
 import { minute, secret, TestClock } from '../app'
 import type { Certificate } from '../dbsc/certificate'
-import { apply, recipe } from '../recipe'
+import { apply, recipe, textOf } from '../recipe'
 
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
@@ -19,6 +18,11 @@ export interface Call {
 }
 
 const html = (body: string): string => `<!doctype html><title>page</title>${body}`
+
+const recipes = 'docs/pages.md'
+/** What the page of recipes puts into pages: an EventSource and a WebSocket. */
+const live = html([...textOf(recipes).matchAll(/^```html\n(.*?)^```$/gms)]
+  .map(([, code = '']) => code).join(''))
 
 const page = html(`<h1>Hello</h1>
 <form method="post" action="/notes"><input name="text"><button>Add</button></form>
@@ -46,19 +50,27 @@ export async function servePages (
       expected = 0
     })
   })
-  app.addHook('onResponse', async ({ method, url, headers }, { statusCode: status, raw }) => {
+  const noted = new WeakSet<FastifyRequest>()
+  const note = (request: FastifyRequest, { statusCode: status, raw }: FastifyReply): void => {
+    if (noted.has(request)) return
+    noted.add(request)
+    const { method, url, headers } = request
     const renewed = raw.getHeader('set-cookie') !== undefined
     calls.push({ what: `${method} ${url}`, status, site: headers['sec-fetch-site'], renewed })
+  }
+  app.addHook('onResponse', async (request, reply) => { note(request, reply) })
+  // A page leaves its streams before they end.
+  app.addHook('onRequest', async (request, reply) => {
+    reply.raw.once('close', () => { note(request, reply) })
   })
   await app.register(fastifyFormbody)
-  await app.register(fastifyWebsocket)
   await app.register(authPlugin, {
     secret, store: new MemoryStore(clock), accessToken: { cookie: true }, ...options
   })
-  const { landing } = await recipe<{ landing: unknown }>('docs/pages.md', 'function landing')
+  const { landing } = await recipe<{ landing: unknown }>(recipes, 'function landing')
   const checkPassword = async ({ username: id }: { username: string }) => ({ id })
-  await apply('docs/pages.md', "fastify.post('/login'", app, { landing, checkPassword })
-  await apply('docs/pages.md', 'isPage', app)
+  await apply(recipes, "fastify.post('/login'", app, { landing, checkPassword })
+  await apply(recipes, 'isPage', app)
 
   const guard = { onRequest: app.authenticate }
   app.get('/page', guard, async (_request, reply) => await reply.type('text/html').send(page))
@@ -72,11 +84,16 @@ export async function servePages (
   })
   app.get('/report.csv', guard, async (_request, reply) =>
     await reply.header('content-disposition', 'attachment').type('text/csv').send('a,b\n'))
-  app.get('/events', guard, (_request, reply) => {
-    reply.hijack()
-    reply.raw.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: hello\n\n')
-  })
-  app.get('/socket', { ...guard, websocket: true }, (socket) => { socket.send('hello') })
+  app.get('/live', guard, async (_request, reply) => await reply.type('text/html').send(live))
+  const { whenEnded } = await recipe<{ whenEnded: unknown }>(recipes, 'function whenEnded')
+  const readers = new Set<(news: string) => void>()
+  const follow = (_sub: string, tell: (news: string) => void) => {
+    readers.add(tell)
+    tell('hello')
+    return () => { readers.delete(tell) }
+  }
+  await apply(recipes, "fastify.get('/events'", app, { whenEnded, follow })
+  await apply(recipes, 'fastifyWebsocket', app, { whenEnded })
   app.get('/slow', guard, async ({ raw }, reply) => {
     const closed = once(raw.socket, 'close')
     await Promise.race([new Promise<void>((resolve) => { held.push(resolve) }), closed])
@@ -96,6 +113,9 @@ export async function servePages (
     app,
     clock,
     notes,
+    /** Sends news to all who follow them. */
+    tell: (news: string) => { for (const tell of readers) tell(news) },
+    readers,
     originOf: (host: string) => `https://${host}.test:${port}`,
     /** Has the access cookie run out. */
     expire: () => { clock.pass(31 * minute) },
