@@ -62,7 +62,7 @@ function registerRefresh (
     const hasProof = credentials.proofs.length > 0
     try {
       const { issued, rotated } = await refuseWithHeaders(request, reply,
-        async () => await refresh(credentials, request))
+        () => refresh(credentials, request))
       // Only a rotation takes the proof away: the late answer to a repeat would take the next one.
       if (rotated && hasProof) deviceBinding?.proofCookie.clear(reply)
       return writeTokens(services, reply, issued)

@@ -80,8 +80,8 @@ export class RedisStore implements Store {
     return (await this.#run(this.#scripts.list, userTag, [], timeout)).others
   }
 
-  async rotate (userTag: string, rotation: Rotation, timeout: number) {
-    return await this.#coalescer.rotate(this.#keyOf(userTag), rotation, timeout)
+  rotate (userTag: string, rotation: Rotation, timeout: number) {
+    return this.#coalescer.rotate(this.#keyOf(userTag), rotation, timeout)
   }
 
   async update (
