@@ -265,6 +265,23 @@ t.test('in a browser the key outlives reloads, is shared by tabs, is not exporte
   await t.rejects(exported, { message: /not extractable/ })
 })
 
+t.test('without a page a whole prefix is asked for in a sentence', async (t) => {
+  const sentence = { message: 'prefix must be a whole URL' }
+  const prefix = 'https://api.example.com/auth'
+  t.throws(() => dpopFetch(), sentence)
+  t.throws(() => dpopFetch({ prefix: 'auth' }), sentence)
+  t.type(dpopFetch({ prefix }), 'function')
+
+  t.teardown(async () => { Reflect.deleteProperty(globalThis, 'location') })
+  for (const href of ['about:blank', 'file:///app/index.html', 'capacitor://localhost/']) {
+    Object.assign(globalThis, { location: { href } })
+    t.throws(() => dpopFetch(), sentence, href)
+    t.type(dpopFetch({ prefix }), 'function')
+  }
+  Object.assign(globalThis, { location: { href: 'http://localhost/page' } })
+  t.type(dpopFetch(), 'function')
+})
+
 t.test('the entry stays under 1.1 kB', async (t) => {
   const size = gzipSync(await build('lib/client/dpop.mts', true), { level: 9 }).length
   t.comment(`${size} bytes, minified and gzipped`)

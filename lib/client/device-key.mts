@@ -30,7 +30,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
  * and not even a script of the page can export it.
  */
 export async function findDeviceKey (): Promise<DeviceKey> {
-  const { subtle } = crypto
+  const subtle = crypto.subtle
   const opening = indexedDB.open('fastify-jwt-sessions')
   opening.onupgradeneeded = () => opening.result.createObjectStore('keys')
   const database = await settled(opening)

@@ -16,55 +16,54 @@ export interface DpopOptions {
 /**
  * Creates a `fetch` for `createClient` that proves the key of this device: at login, at refresh
  * and, if access tokens are bound, with every request.
+ * @throws Error where there is no page and `prefix` is no whole URL
  * @see RFC 9449
  */
-export function dpopFetch (options: DpopOptions = {}): typeof fetch {
-  const { prefix = '/auth', key, fetch: send = fetch } = options
+export function dpopFetch (
+  { prefix = '/auth', key, fetch: send = fetch }: DpopOptions = {}
+): typeof fetch {
   const page = (globalThis as { location?: { href: string } }).location?.href
+  if (!/^http/.test(prefix) && !/^http/.test(page as string)) {
+    throw new Error('prefix must be a whole URL')
+  }
   const api = new URL(prefix, page).href.replace(/\/?$/, '/')
   const origin = api.split('/', 3).join('/') + '/'
   let device: Promise<DeviceKey> | undefined
   let nonce: string | undefined // The last one that the server gave.
 
-  async function prove (request: Request, token?: string) {
-    const signer = await (key ?? (device ??= findDeviceKey().catch((error) => {
-      device = undefined // Next time it may be found.
-      throw error
-    })))
-    const text = `${toText({ typ: 'dpop+jwt', alg: 'ES256', jwk: signer.jwk })}.${toText({
-      jti: `${Math.random()}${Math.random()}`, // Unique; who guesses it gains nothing.
-      htm: request.method,
-      htu: request.url.replace(/[?#].*/, ''),
-      iat: Math.floor(Date.now() / 1000),
-      nonce,
-      ath: token && toBase64(await crypto.subtle.digest('SHA-256', toBytes(token)))
-    })}`
-    request.headers.set('dpop', `${text}.${toBase64(await signer.sign(toBytes(text)))}`)
-    const response = await send(request)
-    nonce = response.headers.get('dpop-nonce') ?? nonce
-    return response
-  }
-
   return async (input, init) => {
     const request = new Request(input, init)
     const { url, headers } = request
-    const token = headers.get('authorization')?.match(/^Bearer (.+)/)?.[1]
-    const bound = token && isBound(token) ? token : undefined
+    const token = /^Bearer (.+)/.exec(headers.get('authorization') as string)?.[1]
+    let bound: string | undefined
+    try {
+      if ('cnf' in readOwner(token as string)) bound = token
+    } catch {} // None, or one of the application's own kind.
     if (!url.startsWith(token && !bound ? api : origin)) return send(request)
-    if (bound) headers.set('authorization', `DPoP ${bound}`)
-    const again = request.clone()
-    const response = await prove(request, bound)
-    if (!response.headers.get('www-authenticate')?.includes('use_dpop_nonce')) return response
-    response.body?.cancel()
-    return prove(again, bound)
-  }
-}
+    if (bound) headers.set('authorization', 'DPoP ' + bound)
 
-function isBound (token: string) {
-  try {
-    return 'cnf' in readOwner(token)
-  } catch {
-    return false // The application's own kind.
+    const prove = async () => {
+      const signer = await (key ?? (device ??= findDeviceKey().catch((error) => {
+        device = undefined // Next time it may be found.
+        throw error
+      })))
+      const text = [{ typ: 'dpop+jwt', alg: 'ES256', jwk: signer.jwk }, {
+        jti: '' + Math.random() + Math.random(), // Unique; who guesses it gains nothing.
+        htm: request.method,
+        htu: url.replace(/[?#].*/, ''),
+        iat: Math.floor(Date.now() / 1000),
+        nonce,
+        ath: bound && toBase64(await crypto.subtle.digest('SHA-256', toBytes(bound)))
+      }].map(toText).join('.')
+      headers.set('dpop', text + '.' + toBase64(await signer.sign(toBytes(text))))
+      const response = await send(request.clone())
+      nonce = response.headers.get('dpop-nonce') ?? nonce
+      return response
+    }
+    const response = await prove()
+    if (!/use_dpop_nonce/.test(response.headers.get('www-authenticate') as string)) return response
+    response.body?.cancel()
+    return prove()
   }
 }
 
