@@ -146,9 +146,19 @@ t.test('an app beside the pages sends a header', async (t) => {
 
 t.test('a fragment that is refused leads the whole page to the login', async (t) => {
   const { app } = await build(t, ['fastifyFormbody', 'hx-redirect'])
-  const refused = await app.inject({ url: '/account', headers: { 'hx-request': 'true' } })
-  t.match(refused, { statusCode: 200, body: '', headers: { 'hx-redirect': '/login' } })
+  for (const [page, to] of [
+    ['https://app.example/notes?tab=2', '%2Fnotes'], ['nonsense', '%2F']
+  ]) {
+    const headers = { ...html, 'hx-request': 'true', 'hx-current-url': page }
+    const refused = await app.inject({ url: '/account', headers })
+    t.match(refused, { statusCode: 401, body: '', headers: { 'hx-redirect': `/login?to=${to}` } })
+  }
+  const bare = await app.inject({ url: '/account', headers: { 'hx-request': 'true' } })
+  t.match(bare, { statusCode: 401, headers: { 'hx-redirect': '/login?to=%2F' } })
   t.equal((await app.inject('/account')).statusCode, 401)
+  const page = await app.inject({ url: '/account?tab=2', headers: html })
+  t.match(page, { statusCode: 303, headers: { location: '/login?to=%2Faccount%3Ftab%3D2' } })
+  t.equal((await app.inject({ url: '/nowhere', headers: html })).statusCode, 404)
 })
 
 t.test('a template is given the user', async (t) => {

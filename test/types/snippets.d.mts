@@ -37,6 +37,8 @@ declare global {
   const api: string
   const build: any
   const reportOf: (sub: string) => string
+  const listOf: (sub: string) => string
+  const add: (sub: string, text: string) => void
   const follow: (sub: string, hear: (news: unknown) => void) => () => void
   const exchangeCode: (request: FastifyRequest) => Promise<any>
   // Of another snippet of the page.

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import fastifyFormbody from '@fastify/formbody'
-import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import authPlugin, { MemoryStore, type AuthPluginOptions } from '../../../lib/index'
 import { minute, secret, TestClock } from '../app'
 import type { Certificate } from '../dbsc/certificate'
 import { apply, recipe, textOf } from '../recipe'
 
+type Extend = (app: FastifyInstance) => unknown
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
 
 /** One request, and its answer. */
@@ -17,12 +18,13 @@ export interface Call {
   renewed: boolean
 }
 
-const html = (body: string): string => `<!doctype html><title>page</title>${body}`
+export const html = (body: string): string => `<!doctype html><title>page</title>${body}`
 
 const recipes = 'docs/pages.md'
-/** What the page of recipes puts into pages: an EventSource and a WebSocket. */
-const live = html([...textOf(recipes).matchAll(/^```html\n(.*?)^```$/gms)]
-  .map(([, code = '']) => code).join(''))
+/** Returns what the page of recipes puts into pages: the code block in which these words stand. */
+export const markup = (words: string): string => [...textOf(recipes).matchAll(/^```html\n(.*?)^```$/gms)]
+  .map(([, code = '']) => code).filter((code) => code.includes(words)).join('')
+const live = html(markup('new EventSource') + markup('new WebSocket'))
 
 const page = html(`<h1>Hello</h1>
 <form method="post" action="/notes"><input name="text"><button>Add</button></form>
@@ -30,7 +32,9 @@ const page = html(`<h1>Hello</h1>
 
 /** Serves pages without any code for logins by HTTPS, for every host of `.test`. */
 export async function servePages (
-  t: Teardown, { key, cert }: Certificate, options: Partial<AuthPluginOptions> = {}
+  t: Teardown,
+  { key, cert }: Certificate,
+  { extend, ...options }: Partial<AuthPluginOptions> & { extend?: Extend } = {}
 ) {
   const clock = new TestClock()
   const app = Fastify({ https: { key, cert }, forceCloseConnections: true })
@@ -70,7 +74,7 @@ export async function servePages (
   const { landing } = await recipe<{ landing: unknown }>(recipes, 'function landing')
   const checkPassword = async ({ username: id }: { username: string }) => ({ id })
   await apply(recipes, "fastify.post('/login'", app, { landing, checkPassword })
-  await apply(recipes, 'isPage', app)
+  await apply(recipes, 'hx-redirect', app)
 
   const guard = { onRequest: app.authenticate }
   app.get('/page', guard, async (_request, reply) => await reply.type('text/html').send(page))
@@ -105,6 +109,7 @@ export async function servePages (
     const { to } = query as { to?: string }
     return await reply.type('text/html').send(html(`<a href="${to}">link</a>`))
   })
+  await extend?.(app)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const address = app.server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
