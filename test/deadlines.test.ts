@@ -2,7 +2,10 @@ import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
 import { boundStore } from '../lib/store/bounded'
 import { Coalescer } from '../lib/store/redis/coalesce'
-import { inTime, type Send } from '../lib/store/redis/send'
+import type { RedisClient } from '../lib/store/redis/client'
+import { start } from '../lib/store/redis/scripts/start.lua'
+import { createScripts } from '../lib/store/redis/scripts/scripts'
+import { inTime, Sender, type Send } from '../lib/store/redis/send'
 import { ServerClock } from '../lib/store/redis/server-clock'
 import type { Ended, Store } from '../lib/store/store'
 import { rotation } from '../lib/testing/contract/subject'
@@ -34,6 +37,41 @@ t.test('a second try has what is left of the time, not all of it', async (t) => 
   }))
   t.equal(deadlines.length, 2)
   t.equal(deadlines[0], deadlines[1])
+})
+
+t.test('a command is told the last whole millisecond of its time, and no later one', async (t) => {
+  const { list } = createScripts('ended')
+  let closest = -Infinity
+  // What is left of a millisecond decides, on either clock.
+  for (let i = 0; i < 2_000; i++) {
+    const ahead = 900_000 + i / 7
+    let told = NaN
+    const evalshaBuffer = async (_sha: string, _keys: number, _key: string, notAfter: number) => {
+      told = notAfter
+      const head = Buffer.alloc(16)
+      head.writeUIntBE(Math.floor(performance.now() + ahead), 1, 6)
+      return head
+    }
+    const client = { status: 'ready', on () {}, evalshaBuffer } as unknown as RedisClient
+    const { send } = new Sender(client, 'nobody')
+    await send(list, ['u'], [], performance.now() + 100)
+    const giveUpAt = performance.now() + 100 + i / 11
+    await send(list, ['u'], [], giveUpAt)
+    closest = Math.max(closest, told - Math.floor(giveUpAt + ahead))
+  }
+  t.equal(closest, -1, 'that in which it is given up is not over by then')
+})
+
+t.test('in the last millisecond of its time a command takes effect, in the next none does', async (t) => {
+  const redis = (await redisFor(t)).client()
+  const frozen = start.replace("call('TIME')", "{ '1700000000', '123999' }")
+  const at = async (notAfter: number) =>
+    await redis.eval(`${frozen} return 'taken'`, 1, 'u', notAfter)
+  t.equal(await at(1_700_000_000_123), 'taken')
+  t.not(await at(1_700_000_000_122), 'taken')
+  for (const [verb, { lua }] of Object.entries(createScripts('ended'))) {
+    t.ok(lua.startsWith(start.trim()), `${verb} begins so`)
+  }
 })
 
 t.test('rotations that go together are given up when the first of them is', async (t) => {
