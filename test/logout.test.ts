@@ -110,6 +110,36 @@ t.test('a token whose session is over has no say about the others', async (t) =>
   t.equal(await count(node), 1)
 })
 
+t.test('a guard of the whole application changes nothing about who may end all', async (t) => {
+  for (const paired of [false, true]) {
+    const node = await build(t, {
+      refreshToken: { paired, gracePeriod: 0 },
+      extend: (app) => {
+        app.addHook('preHandler', (request, reply, done) => {
+          if (request.url === '/login') return done()
+          app.authenticate(request, reply, done)
+        })
+      }
+    })
+    const logoutAll = async (cookie: string, authorization: string) =>
+      (await node.logout({ cookie }, { payload: { all: true }, headers: { authorization } })).json()
+    const spent = await node.login()
+    const over = await node.login()
+    const living = await node.login()
+    t.equal((await node.refresh(spent, { headers: { authorization: spent.authorization } }))
+      .statusCode, 200)
+    await node.logout(over)
+    if (paired) {
+      t.match(await logoutAll('', living.authorization), { code: 'REFRESH_TOKEN_MISSING' })
+    } else {
+      t.match(await logoutAll('', over.authorization), { code: 'SESSION_REVOKED' })
+    }
+    t.equal(await count(node), 2)
+    t.match(await logoutAll(spent.cookie, spent.authorization), { code: 'REFRESH_TOKEN_REUSED' })
+    t.equal(await count(node), 1)
+  }
+})
+
 t.test('all must be true or false', async (t) => {
   const node = await build(t)
   const client = await node.login()

@@ -7,7 +7,7 @@ import { userTagOf } from '../session/content'
 import type { Ending } from '../session/endings'
 import type { Services } from '../services'
 import type { SessionRecord } from '../store/store'
-import { callerOf } from './caller'
+import type { Caller } from './caller'
 import { namedByAccessToken } from './named-by-access-token'
 import { concludeReuse, presentationOf, refuseUnknown } from './presentation'
 import { findCandidates } from './refresh-candidates'
@@ -23,8 +23,9 @@ export function createLogoutAll (services: Services) {
 
   // Every token that is good at this moment ends the sessions of its user. One that is not is
   // refused as a refresh, or the guard, would refuse it, unless another token is good.
-  async function endAll (credentials: Credentials, request: FastifyRequest): Promise<Ending[]> {
-    const caller = callerOf(request)
+  async function endAll (
+    credentials: Credentials, request: FastifyRequest, caller: Caller | undefined
+  ): Promise<Ending[]> {
     if (caller !== undefined) return await endAllOf(userTagOf(caller.sub), caller.sid)
     const byRefresh = await endAllByRefreshToken(credentials, request)
     if (settings.refreshToken.paired) {

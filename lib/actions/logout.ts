@@ -22,8 +22,9 @@ interface Named {
 /** What is asked of a logout, by the plugin's own route or the application's. */
 interface Asked extends LogoutOptions {
   /**
-   * Whether the user that a guard has found counts among the tokens of the request. Not where a
-   * token is named to be revoked: it alone is meant. @default true @see RFC 7009 §2.1
+   * Whether the user that a guard has found counts. Not on the plugin's own route: a guard of the
+   * whole application must change nothing there, so the tokens of the request alone are judged.
+   * @default true
    */
   byCaller?: boolean
 }
@@ -46,9 +47,10 @@ export function createLogout (services: Services) {
   return async function logout (
     credentials: Credentials, request: FastifyRequest, { all = false, byCaller = true }: Asked = {}
   ): Promise<boolean> {
+    const caller = byCaller ? callerOf(request) : undefined
     return await endings.conclude(all
-      ? await endAll(credentials, request)
-      : await endNamed(credentials, byCaller ? callerOf(request) : undefined))
+      ? await endAll(credentials, request, caller)
+      : await endNamed(credentials, caller))
   }
 
   async function endNamed (

@@ -45,13 +45,6 @@ export function readGrant (
   return readCredentials({ headers, url, body: { refresh_token: token } })
 }
 
-/** A logout by form. */
-interface Revocation {
-  credentials: Credentials
-  /** Whether whoever asks is meant, too. */
-  byCaller: boolean
-}
-
 /**
  * Reads the credentials of a logout by form. Its `token` may be of either kind, and is tried as
  * both: each kind is never taken for the other. What else the request brings ends nothing.
@@ -60,14 +53,14 @@ interface Revocation {
  */
 export function readRevocation (
   { headers, body }: FastifyRequest, readCredentials: ReadCredentials
-): Revocation {
+): Credentials {
   const named = readField(body, 'token') ?? readField(body, 'refresh_token')
   if (named !== undefined) {
     const credentials = readCredentials({ headers, body: { refresh_token: named } })
-    return { credentials: { ...credentials, accessToken: named }, byCaller: false }
+    return { ...credentials, accessToken: named }
   }
   const credentials = readCredentials({ headers })
   const { refreshTokens, accessToken } = credentials
-  if (refreshTokens.length > 0 || accessToken !== undefined) return { credentials, byCaller: true }
+  if (refreshTokens.length > 0 || accessToken !== undefined) return credentials
   throw new InvalidRequestError('token is required')
 }

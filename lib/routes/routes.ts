@@ -80,9 +80,9 @@ function registerLogout (
   const { isTrusted, readCredentials } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
     const form = isForm(request)
-    const { credentials, byCaller } = form
+    const credentials = form
       ? readRevocation(request, readCredentials)
-      : { credentials: readCredentials(request), byCaller: true }
+      : readCredentials(request)
     hint(request, credentials)
     const { transport, refreshTokens, accessCookies } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
@@ -93,7 +93,8 @@ function registerLogout (
       if (transport === 'cookie' && (hasCookie || !hasBearer)) {
         checkOrigin(request, isTrusted)
       }
-      return await logout(credentials, request, { all: !form && readAll(request.body), byCaller })
+      const all = !form && readAll(request.body)
+      return await logout(credentials, request, { all, byCaller: false })
     })
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no
     // cookie.
