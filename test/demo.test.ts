@@ -2,6 +2,7 @@ import type { Page } from 'playwright-core'
 import t from 'tap'
 import { launch } from './support/browser/chromium'
 import { startDemo } from './support/browser/demo'
+import { until } from './support/servers/until'
 
 const newProfile = launch(t)
 
@@ -135,4 +136,57 @@ t.test('the demo shows what a stolen refresh token is worth', async (t) => {
   await says(page, 'log', 'thief is answered 401, REFRESH_TOKEN_REUSED')
   await says(page, 'log', /mail to ada: A copy of your sign-in was used/)
   await says(page, 'log', /reuse · ada/)
+})
+
+t.test('the demo shows the same without a script', async (t) => {
+  const { page, url, button } = await open(t, { ACCESS_TOKEN_LIFETIME: '3s' })
+  const [pages] = await Promise.all([
+    page.waitForEvent('popup'),
+    page.getByRole('link', { name: 'The same without a script' }).click()
+  ])
+  await pages.getByLabel('Name').fill('ada')
+  await pages.getByLabel('Password').fill('lovelace')
+  await pages.getByRole('button', { name: 'Log in' }).click()
+  await says(pages, 'chat', 'Connected as ada')
+  const shown = await pages.locator('img').evaluateAll(
+    (images) => images.map((image) => (image as unknown as { naturalWidth: number }).naturalWidth))
+  t.ok(shown.length === 6 && shown.every((width) => width > 0), 'images load behind the guard')
+  t.match(await pages.locator('body').textContent(), /access token is gone after 3s/)
+  const cookies = async () => (await pages.context().cookies(`${url}/pages`))
+    .filter(({ path }) => path === '/pages')
+  t.strictSame((await cookies()).map(({ name, httpOnly }) => [name, httpOnly]), [
+    ['__Secure-access_token', true], ['__Secure-refresh_token', true]
+  ])
+  t.equal(await pages.evaluate('document.cookie'), '')
+
+  const valueOf = async () =>
+    (await cookies()).find(({ name }) => name === '__Secure-access_token')?.value
+  const before = await valueOf()
+  await until('the access cookie to run out, or to be renewed', async () =>
+    await valueOf() !== before)
+  await pages.getByLabel('Note').fill('bread')
+  await pages.getByRole('button', { name: 'Add' }).click()
+  await pages.locator('#notes li', { hasText: 'bread' }).waitFor()
+  t.notOk([undefined, before].includes(await valueOf()), 'renewed')
+
+  // Both keep their sessions in one store: the list of either shows them.
+  await page.bringToFront()
+  await signIn(page)
+  await page.locator('#devices li', { hasText: '(this one)' }).waitFor()
+  await button('Log out Chrome on Linux').first().waitFor()
+  t.equal(await page.locator('#devices li').count(), 2)
+  const [list] = await Promise.all([
+    pages.waitForEvent('popup'),
+    pages.getByRole('link', { name: 'Devices, in a second tab' }).click()
+  ])
+  await list.getByRole('button', { name: 'This one: log out' }).click()
+  await list.getByRole('button', { name: 'Log in' }).waitFor()
+  await pages.locator('#chat:empty').waitFor({ state: 'attached' })
+  await pages.getByRole('link', { name: 'Download' }).click()
+  await pages.getByRole('button', { name: 'Log in' }).waitFor()
+  await until('one session', async () => {
+    await page.reload()
+    await signedIn(page)
+    return await page.locator('#devices li').count() === 1
+  })
 })

@@ -131,15 +131,15 @@ t.test('all that a page is made of, also once the access cookie has run out', as
 t.test('devices are listed and logged out, on every node', async (t) => {
   const env = { REDIS_URL: (await redisFor(t)).path }
   const nodes = await Promise.all([run(t, env), run(t, env)])
-  const phone = new Visitor(nodes[0] as string, 'phone')
-  const laptop = new Visitor(nodes[1] as string, 'laptop')
+  const phone = new Visitor(nodes[0] as string, 'Firefox/1 (Android)')
+  const laptop = new Visitor(nodes[1] as string, 'Chrome/1 (Linux)')
   await phone.login()
   await laptop.login()
   t.equal((await phone.get('/')).status, 200)
   const list = await (await laptop.get('/devices')).text()
-  t.match(list, /phone[^]*Log out[^]*laptop[^]*This one: log out/)
-  const [, path = ''] = /phone[^]*?action="([^"]+)"/.exec(list) ?? []
-  t.equal(locationOf(await laptop.post(path)), '303 /devices')
+  t.match(list, /Firefox on Android[^]*Log out[^]*Chrome on Linux[^]*This one: log out/)
+  const [, path = ''] = /Android[^]*?action="([^"]+)"/.exec(list) ?? []
+  t.equal(locationOf(await laptop.post(`/${path}`)), '303 /devices')
   await until('the phone to be out', async () => (await phone.get('/')).status === 303)
   await phone.login()
   t.equal(locationOf(await phone.post('/everywhere')), '303 /login')
