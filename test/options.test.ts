@@ -61,6 +61,10 @@ t.test('a wrong option is named, with what was given and what is allowed', async
       { refreshToken: { gracePeriod: -1 } },
       /refreshToken\.gracePeriod is -1; allowed: a duration of 0 or more/
     ],
+    [
+      { refreshToken: { gracePeriod: '10' } },
+      /refreshToken\.gracePeriod is "10"; allowed: .*, a number of seconds or as '30m'/
+    ],
     [{ refreshToken: { absoluteLifetime: '11y' } }, /refreshToken\.absoluteLifetime is "11y"/],
     [
       { refreshToken: { absoluteLifetime: Infinity } },

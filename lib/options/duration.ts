@@ -7,8 +7,13 @@ const longest = 10 * 365 * 24 * 60 * 60 * 1000
 
 // The library takes a zero for no number.
 const zero = /^0+(?:\.0+)?(?=\s*[a-z]|$)/i
-const parseText = (text: string): number | undefined =>
-  zero.test(text) && parse(text.replace(zero, '1')) !== undefined ? 0 : parse(text)
+// And text without a unit for milliseconds, where every number here is one of seconds.
+const unit = /[a-z]$/i
+
+const parseText = (text: string): number | undefined => {
+  if (zero.test(text) && parse(text.replace(zero, '1')) !== undefined) return 0
+  return unit.test(text) ? parse(text) : undefined
+}
 
 /**
  * Reads a duration into whole milliseconds; `undefined` where it is none, negative, or longer than

@@ -65,7 +65,7 @@ export function value<T, const F> (
 /** Reads a duration into milliseconds. */
 export function duration<const F> (fallback: F, least: 0 | 1 = 1): Check<number | F> {
   const from = least === 0 ? 'of 0 or more' : 'above 0'
-  const allowed = `a duration ${from} and up to ten years, in seconds or as '30m'`
+  const allowed = `a duration ${from} and up to ten years, a number of seconds or as '30m'`
   return (given, path) => {
     if (given === undefined) return fallback
     const ms = toMilliseconds(given)
