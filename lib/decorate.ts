@@ -6,6 +6,8 @@ import { createLogin } from './actions/login'
 import { createLogout } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
 import { createRenewals } from './actions/renewals'
+import { EndingUnconfirmedError, StoreUnavailableError, type Refusal } from './errors'
+import { carryHeaders } from './http/challenge'
 import { checkOrigin, isUnsafe } from './http/cross-origin'
 import { deny } from './options/schema'
 import { refuseToHandler } from './routes/refusals'
@@ -52,6 +54,13 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
     })
     if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed
+  })
+  // fastify.sessions has no reply: its refusals bring their headers with the error.
+  fastify.addHook('onError', (_request, reply, error, done) => {
+    if (error instanceof StoreUnavailableError || error instanceof EndingUnconfirmedError) {
+      carryHeaders(reply.raw, error as Refusal)
+    }
+    done()
   })
   // The user is no decorator: the application's own @fastify/jwt, registered after this, brings one
   // of that name.

@@ -134,18 +134,26 @@ t.test('a store that is down says when to come back, through an error handler of
     extend: (app) => {
       app.setErrorHandler(async (error: { statusCode?: number }, _request, reply) =>
         await reply.code(error.statusCode ?? 500).send({}))
+      app.get('/devices', async () => await app.sessions.list('ada'))
+      app.get('/caught', async (_request, reply) => {
+        await app.sessions.list('ada').catch(() => {})
+        return await reply.code(503).send()
+      })
     }
   })
   const client = await login()
-  broken.rotate = broken.create = broken.find = async () => { throw new Error('down') }
+  broken.rotate = broken.create = broken.find = broken.list = async () => { throw new Error('down') }
   for (const response of [
     await refresh(client),
     await app.inject({ method: 'POST', url: '/login', payload: { claims: { sub: 'ada' } } }),
-    await app.inject({ url: '/live', headers: { authorization: client.authorization } })
+    await app.inject({ url: '/live', headers: { authorization: client.authorization } }),
+    await app.inject({ url: '/devices' })
   ]) {
     t.equal(response.statusCode, 503)
     t.equal(response.headers['retry-after'], '1')
   }
+  const { headers } = await app.inject({ url: '/caught' })
+  t.equal(headers['retry-after'], undefined, 'an answer of the application says what it likes')
 })
 
 t.test('a request that another strategy lets in carries no challenge', async (t) => {
