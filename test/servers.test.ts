@@ -34,13 +34,26 @@ t.test('a monitor shows what clients send and not what scripts call', async (t) 
   t.same(await watch.flush(), [])
 })
 
+t.test('a proxy delays some of what comes, and keeps all of it in order', async (t) => {
+  const server = await redisFor(t)
+  const proxy = await proxyFor(t, server)
+  const client = server.client({ path: proxy.path })
+  const answers: Promise<number>[] = []
+  for (let i = 0; i < 400; i++) {
+    proxy.replies = i % 3 === 0 ? { delay: 20 } : 'pass'
+    answers.push(client.incr('count'))
+    await new Promise((resolve) => setTimeout(resolve, i % 2))
+  }
+  t.strictSame(await Promise.all(answers), answers.map((_, i) => i + 1))
+})
+
 t.test('a proxy holds, delays, swallows, cuts and refuses', async (t) => {
   const server = await redisFor(t)
   const proxy = await proxyFor(t, server)
   const client = server.client({
     path: proxy.path,
     autoResendUnfulfilledCommands: false,
-    commandTimeout: 100,
+    commandTimeout: 250,
     enableOfflineQueue: false
   })
   const count = server.client()

@@ -17,6 +17,8 @@ interface Link { client: Socket, server: Socket, held: (() => void)[], lossy: bo
  */
 export class Proxy {
   readonly path = join(temporaryFolder(), 'p.sock')
+  /** The TCP port of 127.0.0.1 that it listens on instead of `path`; 0: none. */
+  readonly port: number
   /** The server behind; another one is there for connections yet to come. */
   target: { path: string } | { port: number, host?: string }
   /** The fate of what clients send. */
@@ -30,14 +32,16 @@ export class Proxy {
   readonly #links = new Set<Link>()
   #server: Server | undefined
 
-  constructor (target: { path: string } | { port: number, host?: string }) {
+  constructor (target: { path: string } | { port: number, host?: string }, port = 0) {
     this.target = target
+    this.port = port
   }
 
   /** Accepts connections, after `close` again. */
   async open (): Promise<this> {
     this.#server = createServer((client) => this.#join(client))
-    await new Promise<void>((resolve) => this.#server?.listen(this.path, resolve))
+    const address = this.port === 0 ? { path: this.path } : { port: this.port, host: '127.0.0.1' }
+    await new Promise<void>((resolve) => this.#server?.listen(address, resolve))
     return this
   }
 
@@ -82,32 +86,51 @@ export class Proxy {
   }
 
   #carry (link: Link, from: Socket, to: Socket, fate: () => Fate): void {
-    let due = 0
+    const deliver = inOrder()
     from.on('error', () => {})
     from.on('close', () => this.#end(link))
     from.on('data', (data) => {
       const now = fate()
       const send = () => { to.write(data) }
       if (link.lossy || now === 'swallow') link.lossy = true
-      else if (now === 'hold' || link.held.length > 0) link.held.push(send)
-      else if (now === 'pass' && due === 0) send()
-      else if (typeof now === 'object' && 'cut' in now) {
-        to.write(data.subarray(0, now.cut), () => this.#end(link))
-      } else {
-        // What comes later never overtakes what is still on its way.
-        due = Math.max(due, performance.now() + (now === 'pass' ? 0 : now.delay))
-        setTimeout(send, due - performance.now())
-      }
+      else if (now === 'hold' || link.held.length > 0) link.held.push(() => { deliver(send) })
+      else if (now === 'pass') deliver(send)
+      else if ('delay' in now) deliver(send, now.delay)
+      else deliver(() => { to.write(data.subarray(0, now.cut), () => this.#end(link)) })
     })
+  }
+}
+
+/**
+ * Returns what does each thing so many ms later, and none of them before those that came earlier: a
+ * timer alone may fire a ms too soon.
+ */
+function inOrder (): (act: () => void, delay?: number) => void {
+  const waiting: { due: number, act: () => void }[] = []
+  const proceed = () => {
+    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
+      const rest = first.due - performance.now()
+      if (rest > 0) {
+        setTimeout(proceed, rest)
+        return
+      }
+      waiting.shift()
+      first.act()
+    }
+  }
+  return (act, delay = 0) => {
+    waiting.push({ due: performance.now() + delay, act })
+    if (waiting.length === 1) proceed()
   }
 }
 
 /** Starts a proxy in front of a server; it closes when the test `t` ends. */
 export async function proxyFor (
   t: { teardown(f: () => unknown): unknown },
-  target: { path: string } | { port: number, host?: string }
+  target: { path: string } | { port: number, host?: string },
+  port?: number
 ): Promise<Proxy> {
-  const proxy = new Proxy(target)
+  const proxy = new Proxy(target, port)
   t.teardown(() => proxy.close())
   return await proxy.open()
 }
