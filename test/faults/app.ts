@@ -16,6 +16,10 @@ export async function build (options: Omit<Options, 'secret'>): Promise<FastifyI
   )
   app.get('/me', { onRequest: app.authenticate }, async (request) => request.user)
   app.get('/live', async (request) => await request.authenticate({ live: true }))
+  app.post<{ Params: { sub: string, sid: string } }>('/revoke/:sub/:sid', async ({ params }) =>
+    ({ ended: await app.sessions.revoke(params.sub, params.sid) }))
+  app.post<{ Params: { sub: string } }>('/revoke-all/:sub', async ({ params }) =>
+    ({ ended: await app.sessions.revokeAll(params.sub) }))
   await app.ready()
   return app
 }

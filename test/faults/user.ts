@@ -15,10 +15,12 @@ export interface Answer {
 export type Send = (
   method: 'GET' | 'POST',
   path: string,
-  headers: Record<string, string>
+  headers: Record<string, string>,
+  body?: object
 ) => Promise<Answer>
 
-const cookieName = '__Host-refresh_token'
+/** The cookie of refresh tokens. */
+export const cookieName = '__Host-refresh_token'
 
 function answer (
   status: number,
@@ -40,8 +42,8 @@ function answer (
 
 /** Sends to an application in this process. */
 export function into (app: FastifyInstance): Send {
-  return async (method, url, headers) => {
-    const response = await app.inject({ method, url, headers })
+  return async (method, url, headers, payload) => {
+    const response = await app.inject({ method, url, headers, ...payload && { payload } })
     const cookies = [response.headers['set-cookie'] ?? []].flat()
     return answer(response.statusCode, response.headers, cookies, response.body)
   }
@@ -49,10 +51,12 @@ export function into (app: FastifyInstance): Send {
 
 /** Sends to an application that listens, within `timeout` ms. */
 export function over (origin: string, timeout = 10_000): Send {
-  return async (method, path, headers) => {
+  return async (method, path, headers, body) => {
     const response = await fetch(origin + path, {
       method,
-      headers,
+      ...body === undefined
+        ? { headers }
+        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) },
       signal: AbortSignal.timeout(timeout)
     })
     return answer(

@@ -3,6 +3,14 @@ import { freePort } from './free-port'
 import { RedisServer } from './redis'
 import { until } from './until'
 
+/** How a test's cluster is started. */
+export interface ClusterSetup {
+  /** Whether each master has a replica. */
+  replicas?: boolean
+  /** Further arguments of each node. */
+  args?: string[]
+}
+
 /** A Redis Cluster of three masters, each with one replica where asked for. */
 export class RedisCluster {
   readonly nodes: RedisServer[] = []
@@ -10,7 +18,7 @@ export class RedisCluster {
   readonly #clients = new Set<{ disconnect (): void }>()
 
   /** Starts the nodes, joins them and waits until each of them says that the cluster is whole. */
-  async start (options: { replicas?: boolean } = {}): Promise<this> {
+  async start (options: ClusterSetup = {}): Promise<this> {
     for (let i = 0; i < (options.replicas ? 6 : 3); i++) {
       const args = [
         '--cluster-enabled',
@@ -22,7 +30,8 @@ export class RedisCluster {
         '--repl-diskless-sync-delay',
         '0',
         '--repl-ping-replica-period',
-        '1'
+        '1',
+        ...options.args ?? []
       ]
       const node = new RedisServer({ port: await freePort(), args })
       this.nodes.push(node)
@@ -96,6 +105,11 @@ export class RedisCluster {
     return (await this.#keepers(key)).master
   }
 
+  /** A key whose slot this master has. */
+  async keyOn (master: RedisServer): Promise<string> {
+    for (let i = 0; ; i++) if ((await this.masterOf(`key-${i}`)) === master) return `key-${i}`
+  }
+
   /** The replica of this key's slot. */
   async replicaOf (key: string): Promise<RedisServer> {
     const { replica } = await this.#keepers(key)
@@ -146,7 +160,7 @@ export class RedisCluster {
 /** Starts a cluster that stops when the test `t` does. */
 export async function clusterFor (
   t: { teardown(f: () => unknown): unknown },
-  options?: { replicas?: boolean }
+  options?: ClusterSetup
 ): Promise<RedisCluster> {
   const cluster = new RedisCluster()
   t.teardown(() => cluster.stop())

@@ -1,5 +1,6 @@
 import type { RedisCluster } from './cluster'
 import type { RedisServer } from './redis'
+import { until } from './until'
 
 /**
  * Moves the slot of `key` to another master as a resharding does, key by key; `between` runs where
@@ -19,7 +20,9 @@ export async function moveSlot (
   for (;;) {
     const [next] = (await cluster.admin(from).call('CLUSTER', 'GETKEYSINSLOT', slot, 1)) as string[]
     if (next === undefined) break
-    await cluster.admin(from).call('MIGRATE', '127.0.0.1', to.port, next, 0, 5000)
+    // A server whose memory is full takes none, until it is not.
+    await until('a key to move', async () =>
+      await cluster.admin(from).call('MIGRATE', '127.0.0.1', to.port, next, 0, 5000))
     await between()
   }
   // First the one that receives it: otherwise there is a moment in which nobody has it.

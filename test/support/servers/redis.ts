@@ -45,8 +45,8 @@ export class RedisServer {
     return this.#process?.log() ?? ''
   }
 
-  /** Starts the process and waits until it answers. */
-  async start (): Promise<this> {
+  /** Starts the process, with these arguments besides, and waits until it answers. */
+  async start (more: readonly string[] = []): Promise<this> {
     // Redis does not remove the socket of one that was killed, and a client would be refused there.
     rmSync(this.path, { force: true })
     this.#process = launch(this.folder, [
@@ -64,7 +64,8 @@ export class RedisServer {
       'no',
       '--daemonize',
       'no',
-      ...this.args
+      ...this.args,
+      ...more
     ])
     // Every ping settles, so that the end of the process and the deadline are noticed.
     const probe = new Redis({

@@ -6,6 +6,18 @@ import { launch, temporaryFolder, type Launched } from './launch'
 import { RedisServer } from './redis'
 import { until } from './until'
 
+/** How a test's group is started. */
+export interface SentinelSetup {
+  /** Further arguments of master and replica. */
+  args?: string[]
+  /** In ms; another failover is tried after twice that. */
+  failoverTimeout?: number
+}
+
+/** The arguments that make a server a replica of another one. */
+export const replicaOf = ({ port }: RedisServer): string[] =>
+  ['--replicaof', '127.0.0.1', String(port)]
+
 /**
  * A master and its replica, watched by three sentinels that promote the replica once the master is
  * gone.
@@ -16,24 +28,25 @@ export class SentinelGroup {
   readonly sentinels: { host: string, port: number }[] = []
   readonly #processes: Launched[] = []
   readonly #clients = new Set<Redis>()
+  readonly #admins: Redis[] = []
 
-  private constructor (ports: [number, number]) {
-    const args = ['--repl-diskless-sync-delay', '0']
+  readonly #failoverTimeout: number
+
+  private constructor (ports: [number, number], setup: SentinelSetup) {
+    const args = ['--repl-diskless-sync-delay', '0', ...setup.args ?? []]
     this.master = new RedisServer({ port: ports[0], args })
-    this.replica = new RedisServer({
-      port: ports[1],
-      args: [...args, '--replicaof', '127.0.0.1', String(ports[0])]
-    })
+    this.replica = new RedisServer({ port: ports[1], args })
+    this.#failoverTimeout = setup.failoverTimeout ?? 3000
   }
 
-  static async create (): Promise<SentinelGroup> {
-    return new SentinelGroup([await freePort(), await freePort()])
+  static async create (setup: SentinelSetup = {}): Promise<SentinelGroup> {
+    return new SentinelGroup([await freePort(), await freePort()], setup)
   }
 
   /** Starts all five and waits until the sentinels know each other and the replica. */
   async start (): Promise<this> {
     await this.master.start()
-    await this.replica.start()
+    await this.replica.start(replicaOf(this.master))
     for (let i = 0; i < 3; i++) {
       const folder = temporaryFolder()
       const port = await freePort()
@@ -46,7 +59,7 @@ export class SentinelGroup {
           `dir ${folder}`,
           `sentinel monitor main 127.0.0.1 ${this.master.port} 2`,
           'sentinel down-after-milliseconds main 500',
-          'sentinel failover-timeout main 3000',
+          `sentinel failover-timeout main ${this.#failoverTimeout}`,
           ''
         ].join('\n')
       )
@@ -61,6 +74,7 @@ export class SentinelGroup {
       })
       sentinel.on('error', () => {})
       this.#clients.add(sentinel)
+      this.#admins.push(sentinel)
       await until('the sentinels to know each other', async () => {
         const answer = await sentinel.call('SENTINEL', 'MASTER', 'main') as string[]
         const says = (name: string) => answer[answer.indexOf(name) + 1]
@@ -74,23 +88,28 @@ export class SentinelGroup {
     return this
   }
 
+  /** The ports of the masters that the sentinels name, each of them one. */
+  async masterPorts (): Promise<number[]> {
+    return await Promise.all(this.#admins.map(async (sentinel) => {
+      const [, port] =
+        await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main') as string[]
+      return Number(port)
+    }))
+  }
+
   /**
    * Waits until every sentinel names this server as the master; until then some send their clients
    * to the old one.
    */
   async agree (server: RedisServer): Promise<void> {
-    for (const address of this.sentinels) {
-      const sentinel = new Redis(address)
-      this.#clients.add(sentinel)
-      await until('the sentinels to agree', async () => {
-        const [, port] = (await sentinel.call(
-          'SENTINEL',
-          'GET-MASTER-ADDR-BY-NAME',
-          'main'
-        )) as string[]
-        return port === String(server.port)
-      })
-    }
+    await until('the sentinels to agree', async () =>
+      (await this.masterPorts()).every((port) => port === server.port))
+  }
+
+  /** Has the first sentinel promote the replica, as soon as it will, though the master is well. */
+  async failOver (): Promise<void> {
+    await until('a failover to begin', async () =>
+      await this.#admins[0]?.call('SENTINEL', 'FAILOVER', 'main') === 'OK')
   }
 
   /** Makes a client that asks the sentinels for the master, which `stop` disconnects. */
@@ -117,8 +136,8 @@ export class SentinelGroup {
 /** Starts a group that stops when the test `t` does. */
 export async function sentinelFor (t: {
   teardown(f: () => unknown): unknown
-}): Promise<SentinelGroup> {
-  const group = await SentinelGroup.create()
+}, setup?: SentinelSetup): Promise<SentinelGroup> {
+  const group = await SentinelGroup.create(setup)
   t.teardown(() => group.stop())
   return await group.start()
 }

@@ -1,0 +1,133 @@
+import { findAtRest } from './at-rest'
+import { overlap, type Entry, type History } from './history'
+import { livesOf, type Life } from './life'
+
+/** A forbidden outcome, and the entries that show it. */
+export interface Finding {
+  rule: string
+  session: string
+  entries: Entry[]
+}
+
+type Rule = (life: Life, history: History) => Entry[][]
+
+// All in ms. What an ending takes to every node on a busy machine; how long a node may be deaf
+// after a fault: a heartbeat, and an attempt to connect; how soon a session must go on after one.
+const push = 1_500
+const deaf = 4_000
+export const resumption = 15_000
+
+const isUnavailable = ({ heard: { status } }: Entry): boolean => status === 'lost' || status === 503
+const letIn = ({ heard }: Entry): boolean => heard.status === 200
+const isRefresh = ({ verb }: Entry): boolean => verb === 'refresh'
+const asksStore = ({ verb }: Entry): boolean => verb === 'refresh' || verb === 'live'
+const canHear = ({ faults }: History, { node, from, to }: Entry): boolean => !faults.some((fault) =>
+  fault.deafens?.includes(node) && overlap(fault, { from: from - deaf, to }))
+
+/** What must never happen to a session. */
+const rules: Record<string, Rule> = {
+  'an ended session was let in': (life) => life.endings
+    .filter(({ entry, sure, confirmed }) => sure && (confirmed || !life.mayBeLost(entry)))
+    .flatMap(({ entry: ending }) => life.entries
+      .filter((entry) => asksStore(entry) && letIn(entry) && entry.from > ending.to)
+      .map((entry) => [ending, entry])),
+
+  'an ended session was let in by the guard': (life, history) => life.endings
+    .filter(({ entry, sure }) => sure && !life.mayBeLost(entry))
+    .flatMap(({ entry: ending }) => life.entries
+      .filter((entry) => entry.verb === 'guard' && letIn(entry) &&
+        entry.from > ending.to + push && canHear(history, entry))
+      .map((entry) => [ending, entry])),
+
+  'a living session was refused': (life, history) => life.entries
+    .filter((entry) => entry.by === 'owner' && isRefused(entry, history))
+    .filter((entry) => life.whyOver(entry) === undefined)
+    .map((entry) => [entry]),
+
+  'a spent token was let in': (life, { setting }) => {
+    const grace = setting.gracePeriod * 1.125
+    return life.entries.filter((entry) => isRefresh(entry) && letIn(entry)).flatMap((entry) => {
+      const spent = life.entries.find((other) => spends(other, entry, setting.spentOn) &&
+        entry.from > other.to + grace && !life.mayBeLost(other))
+      return spent === undefined ? [] : [[spent, entry]]
+    })
+  },
+
+  'two copies of a token were let in': (life, { setting }) => {
+    if (setting.spentOn === 'issue') return []
+    const source = ({ presented }: Entry) =>
+      life.entries.find(({ heard }) => heard.token?.text === presented?.text)
+    const used = life.entries.filter((entry) => isRefresh(entry) && letIn(entry))
+    return used.flatMap((entry) => used
+      .filter((other) => other.to < entry.from && !life.mayBeLost(other) &&
+        other.presented?.generation === entry.presented?.generation &&
+        areApart(source(other), source(entry), setting.gracePeriod))
+      .map((other) => [other, entry]))
+  },
+
+  'two tokens of one generation were handed out': (life, { setting }) => {
+    if (setting.spentOn === 'use') return []
+    const first = new Map<number, Entry>()
+    return life.entries.flatMap((entry) => {
+      const { token } = entry.heard
+      if (token === undefined || life.mayBeLost(entry)) return []
+      const other = first.get(token.generation)
+      first.set(token.generation, other ?? entry)
+      return other === undefined || other.heard.token?.text === token.text ? [] : [[other, entry]]
+    })
+  },
+
+  'a bound session was let in without proof': (life) => life.entries
+    .filter((entry) => entry.bound && !entry.proven && letIn(entry))
+    .map((entry) => [entry]),
+
+  'an answer was about another session': (life) => life.entries
+    .filter(({ heard }) => heard.session !== undefined && heard.session !== life.session)
+    .map((entry) => [entry]),
+
+  'a session did not go on after a fault': (life, { faults, end }) => faults
+    .filter(({ to }) => life.login.to < to && to + resumption < end)
+    .flatMap(({ to }) => {
+      const tries = life.entries.filter((entry) => entry.by === 'owner' && isRefresh(entry) &&
+        entry.from >= to && entry.to <= to + resumption)
+      // Whoever has given up, or was told that it is over, is another rule's.
+      const last = tries.findLast(({ from }) => from > to + resumption * 2 / 3)
+      return last !== undefined && tries.every(isUnavailable) ? [[last]] : []
+    })
+}
+
+// A token is spent when its successor is issued, or with 'use' when that comes back.
+function spends (other: Entry, { presented }: Entry, spentOn: 'issue' | 'use'): boolean {
+  const next = spentOn === 'issue' ? other.heard.token : other.presented
+  return isRefresh(other) && letIn(other) &&
+    Number(next?.generation) > Number(presented?.generation)
+}
+
+function areApart (a: Entry | undefined, b: Entry | undefined, ms: number): boolean {
+  return a !== undefined && b !== undefined && (b.from - a.to >= ms || a.from - b.to >= ms)
+}
+
+function isRefused (entry: Entry, { faults }: History): boolean {
+  const { status, code } = entry.heard
+  if (status === 'lost' || status < 400 || status === 503 || code === 'DPOP_NONCE_REQUIRED') {
+    return false
+  }
+  // An application whose clock is ahead takes access tokens for expired, until it hears of Redis.
+  return code !== 'ACCESS_TOKEN_EXPIRED' ||
+    !faults.some((fault) => fault.stepsClock && overlap(fault, entry))
+}
+
+/** Reads a history, and returns everything in it that must never happen. */
+export function findForbidden (history: History): Finding[] {
+  const findings = livesOf(history).flatMap((life) => {
+    return Object.entries(rules).flatMap(([rule, apply]) => apply(life, history)
+      .map((entries) => ({ rule, session: life.session, entries })))
+  })
+  const faulty = history.entries.filter(({ heard: { status } }) =>
+    typeof status === 'number' && ![200, 202, 204, 400, 401, 503].includes(status))
+  return [
+    ...findings,
+    ...faulty.map((entry) => ({ rule: 'an error', session: entry.session, entries: [entry] })),
+    ...findAtRest(history)
+  ]
+}

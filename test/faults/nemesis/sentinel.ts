@@ -1,0 +1,49 @@
+import type { Redis } from 'ioredis'
+import type { RedisServer } from '../../support/servers/redis'
+import { replicaOf, SentinelGroup } from '../../support/servers/sentinel'
+import { until } from '../../support/servers/until'
+import { mastersOf, persistent, type Deployment } from './deployment'
+
+/** Starts a master and its replica, watched by three sentinels. */
+export async function startSentinel (): Promise<Deployment> {
+  const group = await SentinelGroup.create({ args: persistent, failoverTimeout: 1000 })
+  await group.start()
+  const servers = [group.master, group.replica]
+  const admins = new Map(servers.map((server) => [server, server.client()]))
+  const admin = (server: RedisServer) => admins.get(server) as Redis
+  const other = (server: RedisServer) => servers.find((each) => each !== server) as RedisServer
+
+  const deployment: Deployment = {
+    servers,
+    admin,
+    keyOn: async () => 'key',
+    restart: async (server) => {
+      const isMaster = (await group.masterPorts()).includes(server.port)
+      await server.start(isMaster ? [] : replicaOf(other(server)))
+    },
+    ready: async () => {
+      await until('master and replica to have caught up', async () => {
+        const [master, ...more] = await mastersOf(deployment)
+        if (master === undefined || more.length > 0) return false
+        const named = await group.masterPorts()
+        return named.every((port) => port === master.port) &&
+          /state=online/.test(await admin(master).info('replication')) &&
+          /link_status:up/.test(await admin(other(master)).info('replication'))
+      }, 30_000)
+    },
+    failOver: async (master, random) => {
+      await group.failOver()
+      await group.agree(other(master))
+      // Sentinel tells the old master after ten seconds that it is one no more; until then those
+      // who are connected to it go on.
+      if (random() < 0.8) {
+        await admin(master).replicaof('127.0.0.1', other(master).port)
+        await admin(master).call('CLIENT', 'KILL', 'TYPE', 'normal')
+      }
+      return true
+    },
+    reach: (natMap) => ({ sentinels: group.sentinels, name: 'main', natMap }),
+    stop: async () => { await group.stop() }
+  }
+  return deployment
+}
