@@ -86,20 +86,33 @@ export async function recipe<T = unknown> (
 }
 
 /**
+ * Runs the code block of a page in which these words stand, in a function.
+ * @param given what it uses without importing it
+ * @param name which of its variables to resolve with
+ * @param change what a test must change of the code
+ */
+export async function run<T = unknown> (
+  page: string, words: string, given: Record<string, unknown>, name?: string,
+  change: (code: string) => string = (code) => code
+): Promise<T> {
+  const isImport = /^import .*\n/gm
+  const { default: start } = await recipe<{ default: (given: object) => Promise<T> }>(
+    page, words, (code) => `${(code.match(isImport) ?? []).join('')}
+export default async function ({ ${Object.keys(given).join(', ')} }) {
+${change(code.replace(isImport, '').replaceAll(/^export /gm, ''))}
+return ${name}
+}`)
+  return await start(given)
+}
+
+/**
  * Adds the code block of a page in which these words stand to an application.
  * @param given what it uses besides
  * @param change what a test must change of the code
  */
 export async function apply (
   page: string, words: string, fastify: FastifyInstance, given: Record<string, unknown> = {},
-  change: (code: string) => string = (code) => code
+  change?: (code: string) => string
 ): Promise<void> {
-  const isImport = /^import .*\n/gm
-  const { default: add } = await recipe<{
-    default: (fastify: FastifyInstance, given: Record<string, unknown>) => Promise<void>
-  }>(page, words, (code) => `${(code.match(isImport) ?? []).join('')}
-export default async function (fastify, { ${Object.keys(given).join(', ')} }) {
-${change(code.replace(isImport, ''))}
-}`)
-  await add(fastify, given)
+  await run(page, words, { fastify, ...given }, undefined, change)
 }

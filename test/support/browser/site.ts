@@ -1,6 +1,6 @@
 import fastifyCors from '@fastify/cors'
 import { buildSync } from 'esbuild'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import authPlugin, { MemoryStore, type AuthPluginOptions } from '../../../lib/index'
 import { secret, TestClock } from '../app'
 
@@ -50,15 +50,17 @@ interface Site extends Partial<AuthPluginOptions> {
   ticking?: boolean
   /** The origin of the pages that may call it. */
   cors?: string
+  /** Adds routes. */
+  extend?: (app: FastifyInstance) => Promise<void>
 }
 
 /**
  * Serves an application with pages that have a client, on a port of its own; notes the statuses of
  * the plugin's routes.
  */
-export async function serve (t: Teardown, { ticking, cors, ...options }: Site = {}) {
+export async function serve (t: Teardown, { ticking, cors, extend, ...options }: Site = {}) {
   const clock = ticking === true ? new TickingClock() : new TestClock()
-  const app = Fastify({ forceCloseConnections: true })
+  const app: FastifyInstance = Fastify({ forceCloseConnections: true })
   const calls: { url: string, status: number, site: unknown }[] = []
   let gate: Promise<void> | undefined
   let arrived = () => {}
@@ -113,6 +115,7 @@ export async function serve (t: Teardown, { ticking, cors, ...options }: Site = 
     return await reply.login({ sub })
   })
   app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
+  await extend?.(app)
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => await app.close())
   const address = app.server.address()
