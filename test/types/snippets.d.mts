@@ -40,6 +40,8 @@ declare global {
   const listOf: (sub: string) => string
   const add: (sub: string, text: string) => void
   const follow: (sub: string, hear: (news: unknown) => void) => () => void
+  const schema: string
+  const resolvers: any
   const exchangeCode: (request: FastifyRequest) => Promise<any>
   // Of another snippet of the page.
   const turnOver: (redis: Redis, find: any, answer?: any) => any
@@ -49,5 +51,14 @@ declare global {
   const landing: (to: unknown) => string
   const currentUser: AsyncLocalStorage<any>
   const render: (listener: any) => any
+  const requestOf: (token: string) => FastifyRequest
   const whenEnded: (request: FastifyRequest, end: () => void) => () => void
+}
+
+declare module 'mercurius' {
+  // What the recipe adds to the context of a subscription.
+  interface MercuriusContext {
+    socket: any
+    guarded: any
+  }
 }
