@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import type { AuthPluginOptions } from '../lib/index'
 import { build, day } from './support/app'
 import { age } from './support/age'
+import { clusterFor } from './support/servers/cluster'
 import { redisFor, type RedisServer } from './support/servers/redis'
 import { replicatedFor } from './support/servers/replica'
 import { until } from './support/servers/until'
@@ -13,7 +14,12 @@ const page = readFileSync(join(__dirname, '../docs/redis.md'), 'utf8')
 const [, text = ''] = /^ACL SETUSER app on >secret (.*)$/m.exec(page) ?? []
 const rules = text.split(' ')
 const commands = rules.filter((rule) => rule.startsWith('+'))
-const [, forDurability = ''] = /^ACL SETUSER app (\S+)$/m.exec(page) ?? []
+
+/** The rules that the page adds to these. */
+function also (what: string): string[] {
+  const [, more = ''] = new RegExp(`^\\| ${what} \\| \`(\\+.*)\` \\|$`, 'm').exec(page) ?? []
+  return more.replaceAll('\\|', '|').split(' ')
+}
 
 /** An application whose Redis user may do what the rules say; `lines` is its log. */
 async function start (
@@ -113,7 +119,7 @@ t.test('durability takes one more permission, which the page names', async (t) =
   const { master, replica } = await replicatedFor(t)
   const durability = { replicas: 1, timeout: '5s' }
   const { admin, lines, login, logout } =
-    await start(t, [...rules, forDurability], { durability }, master)
+    await start(t, [...rules, ...also('`durability`')], { durability }, master)
   t.equal((await logout(await login())).statusCode, 204)
   t.strictSame(await replica.client().keys('*'), [])
   t.strictSame([await admin.acl('LOG'), lines.filter((line) => /may not/.test(line))], [[], []])
@@ -136,4 +142,35 @@ t.test('durability without that permission is warned of at the start', async (t)
   t.match(lines.join(''), 'the Redis user may not run WAIT: no ending is confirmed by a replica')
   const without = await start(t, rules)
   t.notMatch(without.lines.join(''), 'WAIT')
+})
+
+t.test('a Cluster takes two more permissions on each node, which the page names', async (t) => {
+  const cluster = await clusterFor(t, { replicas: true })
+  const more = [...also('Redis Cluster, on each node'), ...also('`durability`')]
+  t.equal(more.length, 3)
+  for (const node of cluster.nodes) {
+    await cluster.admin(node).acl('SETUSER', 'app', 'reset', 'on', '>secret', ...rules, ...more)
+  }
+  const redis = cluster.client({ redisOptions: { username: 'app', password: 'secret' } })
+  const lines: string[] = []
+  const logger = { level: 'warn', stream: { write: (line: string) => lines.push(line) } }
+  const { login, refresh, logout } = await build(t, {
+    redis, revocation: 'push', durability: { replicas: 1, timeout: '5s' }, server: { logger }
+  })
+  const client = await login()
+  t.equal((await refresh(client)).statusCode, 200)
+  t.equal((await logout(client)).statusCode, 204)
+  t.strictSame(lines, [])
+})
+
+t.test('another database takes one more permission, which the page names', async (t) => {
+  const server = await redisFor(t)
+  const admin = server.client()
+  await admin.acl('SETUSER', 'app', 'on', '>secret', ...rules, ...also('a `db` other than 0'))
+  const redis = server.client({ username: 'app', password: 'secret', db: 1 })
+  const { login } = await build(t, { redis, revocation: 'push' })
+  await login()
+  t.strictSame([await admin.acl('LOG'), await admin.keys('*')], [[], []])
+  await admin.select(1)
+  t.equal((await admin.keys('*')).length, 1)
 })
