@@ -1,6 +1,13 @@
 import { once } from 'node:events'
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import type { RequestListener } from 'node:http'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import {
+  request, type IncomingMessage, type RequestListener, type RequestOptions, type ServerResponse
+} from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import { H3 } from 'h3'
 import { toNodeHandler } from 'h3/node'
@@ -131,6 +138,47 @@ t.test('h3, which Nuxt and Nitro stand on, renders inside the guard', async (t) 
     extend: (app) => { app.get('/page', { onRequest: app.authenticate }, render(listener)) }
   })
   await hold(t, app, '/page')
+})
+
+t.test('a framework that resolves dots, as Next.js does, is handed guarded requests only', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'next-'))
+  mkdirSync(join(dir, '.next/static'), { recursive: true })
+  writeFileSync(join(dir, '.next/static/page.js'), 'a script')
+  const handed: string[] = []
+  const nextApp = {
+    getRequestHandler: () => async (request: IncomingMessage, response: ServerResponse) => {
+      const { pathname } = new URL(String(request.url), 'http://next')
+      handed.push(`${request.method} ${pathname} ${await text(request)}`)
+      const user = JSON.parse(decodeURIComponent(String(request.headers['x-user'])))
+      response.writeHead(200, { 'cache-control': 's-maxage=60' }).end(`Hello ${user.sub}`)
+    }
+  }
+  const { app } = await start(t, {
+    extend: async (app) => { await apply(page, 'nextApp', app, { nextApp, dir }) }
+  })
+  await hold(t, app, '/page')
+  const { port } = app.server.address() as AddressInfo
+  const ask = async (path: string, { body, ...options }: RequestOptions & { body?: string }) => {
+    const sent = request({ port, path, agent: false, ...options }).end(body)
+    const [response] = await once(sent, 'response') as [IncomingMessage]
+    return { status: response.statusCode, body: await text(response) }
+  }
+  handed.length = 0
+  t.match(await ask('/_next/static/page.js', {}), { status: 200, body: 'a script' })
+  for (const path of ['/page', '/_next/static/../../page', '/_next/static/%2e%2e/%2e%2e/page',
+    '/_next/static/..%2f..%2fpage', '//page', '/_next/image', '/_next/static/../image']) {
+    t.not((await ask(path, {})).status, 200, path)
+  }
+  t.strictSame(handed, [])
+
+  const { refreshToken } = await app.sessions.open({ sub: 'Žofie' })
+  const headers = { cookie: `${refresh}=${refreshToken}`, 'x-user': '%7B%22sub%22%3A%22eve%22%7D' }
+  t.match(await ask('/page', { headers }), { status: 200, body: 'Hello Žofie' })
+  const post = { method: 'POST', body: 'a=b' }
+  const foreign = { ...headers, origin: 'https://evil.example' }
+  t.equal((await ask('/page', { ...post, headers: foreign })).status, 403)
+  t.equal((await ask('/page', { ...post, headers })).status, 200)
+  t.strictSame(handed, ['GET /page ', 'POST /page a=b'], 'the framework has read the body')
 })
 
 t.test('a handshake of an own page is let in, living or renewed, and of no other', async (t) => {

@@ -6,7 +6,7 @@ import ts from 'typescript'
 import { pages, snippetsOf, write, type Snippet } from './support/recipe'
 
 /** What snippets use without saying where it comes from: what the page around them says. */
-const ambient = ['snippets.d.mts', 'better-auth.d.ts'].map((file) => join(__dirname, 'types', file))
+const ambient = ['snippets.d.mts', 'better-auth.d.ts', 'next.d.ts'].map((file) => join(__dirname, 'types', file))
 
 const options: ts.CompilerOptions = {
   module: ts.ModuleKind.NodeNext,

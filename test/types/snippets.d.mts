@@ -36,6 +36,8 @@ declare global {
   const root: string
   const api: string
   const build: any
+  const nextApp: any
+  const dir: string
   const reportOf: (sub: string) => string
   const listOf: (sub: string) => string
   const add: (sub: string, text: string) => void
