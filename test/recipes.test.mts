@@ -1,3 +1,4 @@
+import fastifyWebsocket from '@fastify/websocket'
 import axios from 'axios'
 import ky from 'ky'
 import { QueryClient } from '@tanstack/query-core'
@@ -9,6 +10,7 @@ import { createClient, type Client } from '../lib/client/client.mjs'
 import helpers from './support/app.js'
 import down from './support/down-store.js'
 import recipes from './support/recipe.js'
+import ports from './support/servers/free-port.js'
 
 const page = 'docs/recipes.md'
 const viaBody = { claims: { sub: 'ada' }, options: { transport: 'body' } }
@@ -121,11 +123,21 @@ async function openSocket (t: Test, origin: string, auth: object): Promise<Socke
   return socket
 }
 
-t.test('socket.io knows its user, is sent fresh tokens, and ends with the session', async (t) => {
+/** Gives the server of the recipe options. */
+const withOptions = (options: string) => (code: string): string =>
+  code.replace('fastify.server)', `fastify.server, { ${options} })`)
+
+for (const options of ['', 'connectionStateRecovery: { skipMiddlewares: false }']) {
+  t.test(`socket.io is sent fresh tokens, and ends with the session ${options}`, async (t) =>
+    await followSession(t, withOptions(options)))
+}
+
+/** Follows a socket from its login until its session ends. */
+async function followSession (t: Test, change: (code: string) => string) {
   let end = (_reason: string) => {}
   const ended = new Promise<string>((resolve) => { end = resolve })
   const { app, auth, origin, runOut, turnOver } = await start(
-    t, (reason) => end(reason), { revocation: 'push', extend: withTokens('new Server(') }
+    t, (reason) => end(reason), { revocation: 'push', extend: withTokens('new Server(', {}, change) }
   )
   const socket = await openSocket(t, origin, auth)
   t.equal(await hello(socket), 'ada')
@@ -147,12 +159,11 @@ t.test('socket.io knows its user, is sent fresh tokens, and ends with the sessio
   t.equal(await refusedAgain, 'SESSION_REVOKED')
   t.equal(await ended, 'revoked')
   t.equal(socket.active, false, 'it does not come back')
-})
+}
 
 t.test('socket.io lets nobody in without a token, and an outage is not the end', async (t) => {
   const { auth, origin } = await start(t, undefined, {
-    extend: withTokens('new Server(', {}, (code) =>
-      code.replace('fastify.server)', 'fastify.server, { connectTimeout: 500 })'))
+    extend: withTokens('new Server(', {}, withOptions('connectTimeout: 500'))
   })
   const refresh = async (): Promise<boolean> => false
   for (const token of [undefined, 'x']) {
@@ -166,6 +177,27 @@ t.test('socket.io lets nobody in without a token, and an outage is not the end',
   }
   t.equal(await hello(await openSocket(t, origin, { accessToken: failing, refresh })), 'ada')
   t.ok(times > 1)
+})
+
+t.test('socket.io beside @fastify/websocket polls, unless it has a port of its own', async (t) => {
+  const port = await ports.freePort()
+  for (const [place, transport] of [['fastify.server', 'polling'], [String(port), 'websocket']]) {
+    const add = withTokens('new Server(', {}, (code) => code.replace('fastify.server', `${place}`))
+    const { auth, origin } = await start(t, undefined, {
+      extend: async (fastify) => {
+        await fastify.register(fastifyWebsocket)
+        await add(fastify)
+      }
+    })
+    const url = transport === 'polling' ? origin : `http://127.0.0.1:${port}`
+    const socket = await openSocket(t, url, auth)
+    const { engine } = socket.io
+    const upgraded = await new Promise((resolve) => {
+      engine.once('upgrade', ({ name }) => resolve(name))
+      engine.once('upgradeError', () => resolve(engine.transport.name))
+    })
+    t.equal(upgraded, transport)
+  }
 })
 
 interface Context {
