@@ -180,35 +180,43 @@ t.test('a client that is closed sends and hears nothing any more', async (t) => 
   await t.rejects(auth.login('/login', ada), closed)
   await t.rejects(auth.logout(), closed)
   await t.rejects(auth.fetch('https://elsewhere.test/'), closed)
-  const failed = { message: 'refresh failed' }
-  await t.rejects(auth.fetch('/me'), failed)
-  await t.rejects(auth.restore(), failed)
-  await t.rejects(auth.refresh(), failed)
-  await t.rejects(auth.accessToken(), failed)
+  await t.rejects(auth.fetch('/me'), closed)
+  await t.rejects(auth.restore(), closed)
+  await t.rejects(auth.refresh(), closed)
+  await t.rejects(auth.accessToken(), closed)
   t.strictSame(calls(), [])
   await other.logout()
   t.strictSame(calls(), ['/auth/logout 204'])
 })
 
-t.test('what is in flight when a client is closed is finished', async (t) => {
+t.test('what is in flight when a client is closed is finished, and nothing else', async (t) => {
   const { open, network, send } = await start(t, { refreshToken: { transports: ['body'] } })
-  const storage = createStorage()
-  const auth = open({ storage })
-  await auth.login('/login', ada)
-  const before = storage.token
-  const arrived = signal()
-  const held = signal()
-  network.send = async (request) => {
-    const response = await send(request)
-    arrived.done()
-    await held.reached
-    return response
+  for (const step of ['login', 'refresh'] as const) {
+    network.send = send
+    const storage = createStorage()
+    const auth = open({ storage })
+    await auth.login('/login', ada)
+    const before = storage.token
+    const arrived = signal()
+    const held = signal()
+    network.send = async (request) => {
+      const response = await send(request)
+      arrived.done()
+      await held.reached
+      return response
+    }
+    const begun = step === 'login' ? auth.login('/login', ada) : auth.refresh()
+    await arrived.reached
+    auth.close()
+    const later = async (): Promise<unknown[]> => await Promise.all(
+      [auth.accessToken(), auth.restore(), auth.refresh(), auth.fetch('/me')].map(async (call) =>
+        await call.then(() => 'resolved', (error: Error) => error.message)))
+    const meanwhile = later()
+    held.done()
+    await begun
+    t.type(storage.token, 'string')
+    t.not(storage.token, before, 'or the storage would be left with a token that is spent')
+    t.strictSame(await meanwhile, Array(4).fill('closed'))
+    t.strictSame(await later(), Array(4).fill('closed'), 'whatever token it has brought')
   }
-  const renewed = auth.refresh()
-  await arrived.reached
-  auth.close()
-  held.done()
-  await renewed
-  t.type(storage.token, 'string')
-  t.not(storage.token, before, 'or the storage would be left with a token that is spent')
 })

@@ -137,6 +137,7 @@ export function createClient (options: ClientOptions = {}): Client {
   /** Renews the token, unless another tab does; resolves with it, if there is a session. */
   const renew = async (force?: boolean) => {
     const begun = epoch
+    timeout || await send('') // Which rejects: the client is closed.
     if (!failure || now() > quietUntil) {
       await (flight ??= alone(async (waited) => {
         if (waited && epoch === begun) {
@@ -162,7 +163,7 @@ export function createClient (options: ClientOptions = {}): Client {
 
   /** Resolves with a token that is good for a request, if there is a session. */
   const ready = async () => {
-    if (now() > end) return renew()
+    if (!timeout || now() > end) return renew()
     if (now() > moment) renew().catch(() => {}) // It still serves: nobody waits.
     return token
   }
@@ -218,7 +219,7 @@ export function createClient (options: ClientOptions = {}): Client {
     close: () => {
       channel?.close()
       channel = undefined
-      end = 0
+      timeout = 0 // What is in flight may still bring a token.
       send = async () => { throw new Error('closed') }
     }
   }
