@@ -25,6 +25,9 @@ async function start (t: Test, refreshToken: RefreshTokenOptions = {}) {
 const mixed = {
   host: '127.0.0.1:3000', origin: 'http://localhost:5173', 'sec-fetch-site': 'cross-site'
 }
+const foreign = {
+  host: 'api.example.com', origin: 'https://app.example.net', 'sec-fetch-site': 'cross-site'
+}
 const plain = { host: '192.168.1.5:3000', origin: 'http://192.168.1.5:3000' }
 
 t.test('a login from localhost to 127.0.0.1 is warned of, once', async (t) => {
@@ -33,6 +36,17 @@ t.test('a login from localhost to 127.0.0.1 is warned of, once', async (t) => {
   await login(mixed)
   t.equal(warnings.length, 1)
   t.match(warnings[0], /two sites.*use one of the names/)
+})
+
+t.test('a login by a page of another site is warned of, once', async (t) => {
+  const { login, warnings } = await start(t)
+  await login({ ...foreign, 'sec-fetch-mode': 'cors' })
+  await login(foreign)
+  t.equal(warnings.length, 1)
+  t.match(warnings[0], /page of another site.*from one site, or set refreshToken\.cookie\.sameSite/)
+  const schemes = await start(t)
+  await schemes.login({ ...mixed, origin: 'https://127.0.0.1:5173' })
+  t.match(schemes.warnings, [/page of another site/])
 })
 
 t.test('a login by plain http on a host that is not local is warned of, once', async (t) => {
@@ -50,12 +64,20 @@ t.test('where the browser keeps the cookie, or there is a doubt, nothing is said
   await login({ ...mixed, host: 'localhost:3000', 'sec-fetch-site': 'same-site' })
   await login({ host: 'app.example.com', origin: 'https://app.example.com' })
   await login({ ...plain, 'sec-fetch-site': 'same-origin' })
+  await login({ ...foreign, 'sec-fetch-mode': 'navigate' })
+  await login({ ...mixed, 'sec-fetch-mode': 'navigate' })
+  await login({ ...foreign, origin: 'chrome-extension://abcdefgh' })
   await login({ ...plain, origin: 'null' })
   const open = await start(t, { cookie: { secure: false } })
   await open.login(plain)
   const none = await start(t, { cookie: { sameSite: 'none' } })
-  await none.login(mixed)
-  t.strictSame([warnings, open.warnings, none.warnings], [[], [], []])
+  const unsaid = await start(t, { cookie: { sameSite: false } })
+  for (const app of [none, unsaid]) {
+    await app.login(mixed)
+    await app.login(foreign)
+  }
+  const all = [warnings, open.warnings, none.warnings, unsaid.warnings]
+  t.strictSame(all, [[], [], [], []])
 })
 
 const ofPage = { 'sec-fetch-site': 'same-origin' }

@@ -3,6 +3,9 @@ import type { CookieSettings } from './cookie-settings'
 
 const sites = 'localhost and 127.0.0.1 are two sites, so the browser does not keep the refresh ' +
   'cookie of this login; use one of the names for the page and for the API'
+const foreign = 'a page of another site logs in here, so the browser does not keep the refresh ' +
+  'cookie, which is SameSite; serve page and API from one site, or set ' +
+  "refreshToken.cookie.sameSite to 'none', which some browsers do not keep either"
 const plain = 'the refresh cookie is Secure, and this page came by plain http, so the browser ' +
   'does not keep the cookie; use https (in development, localhost)'
 
@@ -17,10 +20,12 @@ const isLocal = (name: string): boolean =>
  */
 export function createBrowserHints ({ attributes }: CookieSettings, log: FastifyBaseLogger) {
   const said = new Set<string>()
+  const isSameSite = attributes.sameSite !== 'none' && attributes.sameSite !== false
 
   return function hint ({ headers, host }: FastifyRequest): void {
-    const { origin, 'sec-fetch-site': site } = headers
-    if (origin === undefined) return
+    const { origin, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = headers
+    // The answer to a form is a page of this site: its cookies are kept.
+    if (origin === undefined || mode === 'navigate') return
     const found = find(origin, host, site)
     if (found === undefined || said.has(found)) return
     said.add(found)
@@ -32,9 +37,11 @@ export function createBrowserHints ({ attributes }: CookieSettings, log: Fastify
     const page = new URL(origin)
     const api = new URL(`http://${host}`)
     if (site === 'cross-site') {
+      // An extension may be another case, and so may a cookie that says nothing.
+      if (!/^https?:$/.test(page.protocol) || !isSameSite) return undefined
       const isMixed = isLocal(page.hostname) && isLocal(api.hostname) &&
         page.hostname !== api.hostname
-      return isMixed && attributes.sameSite !== 'none' ? sites : undefined
+      return isMixed ? sites : foreign
     }
     // Browsers send Sec-Fetch-Site to https and to local hosts only: with it, the way is safe.
     if (site !== undefined || attributes.secure !== true || isLocal(api.hostname)) return undefined
