@@ -74,7 +74,7 @@ export interface Client {
    * @throws Error `refresh failed` where there is a session, but no such token can be had now
    */
   accessToken (): Promise<string | undefined>
-  /** Gives back channel, locks and timers, once what is in flight is done. Later calls reject. */
+  /** Gives back channel, locks and timers; what is in flight is finished. Later calls reject. */
   close (): void
 }
 
