@@ -322,6 +322,19 @@ t.test('RedisStore', async (t) => {
     t.strictSame((await seen.flush()).map(([name]) => name), Array(10).fill('evalsha'))
   })
 
+  t.test('a dozen stores share a client, and Node warns of no leak', async (t) => {
+    const warnings: Error[] = []
+    const note = (warning: Error): void => { warnings.push(warning) }
+    process.on('warning', note)
+    t.teardown(() => { process.off('warning', note) })
+    const sleeping = server.client({ lazyConnect: true })
+    const stores = Array.from({ length: 12 }, (_, i) => new RedisStore(sleeping, { prefix: `${i}:` }))
+    const opened = stores.map(async (store) => await store.open(timeout))
+    await t.resolves(Promise.all(opened), 'each hears that the connection is ready')
+    await new Promise(setImmediate) // Node warns in a turn of its own
+    t.strictSame(warnings, [])
+  })
+
   t.test('scripts that the server has forgotten go unnoticed', async (t) => {
     await client.script('FLUSH')
     const { session: { sid } } = await shared.create('u', creation(), timeout)

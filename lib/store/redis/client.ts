@@ -1,5 +1,6 @@
 import { deny } from '../../options/schema'
 import { createTimeout } from '../timeout'
+import { onReady } from './on-ready'
 
 type Argument = string | number | Buffer
 type Evaluate = (script: string, keys: number, ...args: Argument[]) => Promise<unknown>
@@ -87,7 +88,7 @@ export class Readiness {
 
   constructor (client: RedisClient) {
     this.#client = client
-    client.on('ready', () => { for (const proceed of this.#waiting) proceed() })
+    onReady(client, () => { for (const proceed of this.#waiting) proceed() })
   }
 
   /** Whether a command would leave now. */

@@ -5,6 +5,7 @@ import type {
 import { checkRedisClient, type RedisClient } from './client'
 import { Coalescer } from './coalesce'
 import { toOutcome, toProofs } from './presentation'
+import { onReady } from './on-ready'
 import { checkPermissions, checkWait } from './permissions'
 import { RedisReplication } from './replication'
 import { toRecord, toReply, toThumbprint } from './scripts/record'
@@ -41,7 +42,7 @@ export class RedisStore implements Store {
     this.#sender = new Sender(client, this.#keyOf(''))
     this.#coalescer = new Coalescer(client, this.#sender.send, this.#scripts.rotate)
     // Not only at the start: Redis may be down then, and another kind of server may come back.
-    client.on('ready', () => { this.#meet() })
+    onReady(client, () => { this.#meet() })
   }
 
   now () {
