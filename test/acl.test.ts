@@ -72,6 +72,16 @@ for (const command of ['+time', '+hgetall', '+hset', '+hdel', '+pexpireat']) {
   })
 }
 
+for (const rule of ['+publish', '+subscribe', '&jwt:*']) {
+  t.test(`without ${rule} the log says why nothing is pushed`, async (t) => {
+    const { lines } = await start(t, rules.filter((own) => own !== rule), { revocation: 'push' })
+    const name = rule === '&jwt:*' ? 'channel' : `'${rule.slice(1)}'`
+    t.match(lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 40), [
+      { msg: /disconnected from pub\/sub/, reason: new RegExp(`^NOPERM .*${name}`) }
+    ])
+  })
+}
+
 t.test('keys of another pattern are named', async (t) => {
   const { lines } = await start(t, ['~other:*', ...rules.filter((rule) => rule !== '~jwt:*')])
   t.match(lines.join(''), 'the Redis user may not use the key jwt:{}: sessions cannot be kept')

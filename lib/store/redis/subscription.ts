@@ -48,8 +48,6 @@ class Subscription {
   #listening = false
   /** The heartbeats that have not come back. */
   #missing = new Set<string>()
-  /** Why the last heartbeat could not be published. */
-  #refusal: Error | undefined
 
   constructor (client: Publisher, channel: string, listener: Listener) {
     this.#client = client
@@ -90,16 +88,17 @@ class Subscription {
   #beat (echo: string): void {
     const masters = this.#client.nodes?.('master') ?? [this.#client]
     if (masters.length === 0) return this.#cutOff(new Error(nobody))
-    this.#refusal = undefined
     this.#missing = new Set(masters.map(() => randomUUID()))
-    for (const [i, message] of [...this.#missing].entries()) {
-      masters[i]?.publish(echo, message).catch((error: Error) => { this.#refusal = error })
-    }
     const own = this.#current
+    // What could not be published will not come back.
+    const fail = (error: Error): void => this.#ifCurrent(own, () => { this.#cutOff(error) })
+    for (const [i, message] of [...this.#missing].entries()) {
+      masters[i]?.publish(echo, message).catch(fail)
+    }
     // A process that was busy for that long reads what has arrived meanwhile before it judges.
     this.#after(heartbeatEvery, () => setImmediate(() => this.#ifCurrent(own, () => {
       if (this.#missing.size === 0) this.#beat(echo)
-      else this.#cutOff(this.#refusal ?? new Error('no heartbeat came through'))
+      else this.#cutOff(new Error('no heartbeat came through'))
     })))
   }
 
