@@ -277,7 +277,9 @@ t.test('data stays in the store, and sessions can be updated and opened without 
       { device: 1 },
       { data: () => {} },
       { data: 'x'.repeat(1024) },
-      { other: 1 }
+      { other: 1 },
+      undefined,
+      null
     ]) {
       await t.rejects(sessions.update('ada', opened.sid, wrong as never), { code: 'INVALID_LOGIN' })
     }

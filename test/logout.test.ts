@@ -1,4 +1,5 @@
 import t from 'tap'
+import { MemoryStore } from '../lib/index'
 import { build, day, minute, peek, toClient, type Client } from './support/app'
 import { observe } from './support/events'
 
@@ -227,4 +228,33 @@ t.test('an application without cookies clears none, and has no foreign origins',
     t.notOk(response.headers['set-cookie'])
   }
   t.equal(await count(node), 0)
+})
+
+t.test('a store that fails between two endings does not hide the first', async (t) => {
+  class Failing extends MemoryStore {
+    left = Infinity
+    override async end (...given: Parameters<MemoryStore['end']>) {
+      if (this.left-- <= 0) throw new Error('connect ECONNREFUSED')
+      return await super.end(...given)
+    }
+
+    override async endAll (...given: Parameters<MemoryStore['endAll']>) {
+      if (this.left-- <= 0) throw new Error('connect ECONNREFUSED')
+      return await super.endAll(...given)
+    }
+  }
+  for (const payload of [{}, { all: true }]) {
+    const seen = observe(t)
+    const store = new Failing()
+    const node = await build(t, { store, revocation: 'push' })
+    const ada = await node.login()
+    const { authorization } = await node.login({ sub: 'bob' })
+    store.left = 1
+    const response = await node.logout(ada, { headers: { authorization }, payload })
+    t.equal(response.statusCode, 503)
+    const ended = seen().filter(([name]) => name === 'logout')
+    t.match(ended, [['logout', { sub: 'ada' }]])
+    t.equal((await node.me(ada)).json().code, 'SESSION_REVOKED')
+    t.equal((await node.me({ authorization })).statusCode, 200)
+  }
 })

@@ -14,28 +14,31 @@ import { findCandidates } from './refresh-candidates'
 import { refuseUnproven } from './unproven'
 import { createVerifyLiving } from './verify-living'
 
-/** Creates what ends all sessions of the users that a request names, and returns the endings. */
+/** Creates what ends all sessions of the users that a request names, and adds the endings. */
 export function createLogoutAll (services: Services) {
   const { accessTokens, settings, store } = services
   const verifyLiving = createVerifyLiving(services)
 
   return endAll
 
-  // Every token that is good at this moment ends the sessions of its user. One that is not is
-  // refused as a refresh, or the guard, would refuse it, unless another token is good.
+  // Every token that is good at this moment ends the sessions of its user, which join `over`. One
+  // that is not is refused as a refresh, or the guard, would refuse it, unless another is good.
   async function endAll (
-    credentials: Credentials, request: FastifyRequest, caller: Caller | undefined
-  ): Promise<Ending[]> {
-    if (caller !== undefined) return await endAllOf(userTagOf(caller.sub), caller.sid)
+    credentials: Credentials, request: FastifyRequest, caller: Caller | undefined, over: Ending[]
+  ): Promise<void> {
+    if (caller !== undefined) {
+      over.push(...await endAllOf(userTagOf(caller.sub), caller.sid))
+      return
+    }
     const byRefresh = await endAllByRefreshToken(credentials, request)
+    if (Array.isArray(byRefresh)) over.push(...byRefresh)
     if (settings.refreshToken.paired) {
-      if (Array.isArray(byRefresh)) return byRefresh
+      if (Array.isArray(byRefresh)) return
       throw byRefresh
     }
-    const over = Array.isArray(byRefresh) ? byRefresh : []
     const byAccess = await endAllByAccessToken(credentials, request, over)
-    if (Array.isArray(byAccess)) return [...over, ...byAccess]
-    if (Array.isArray(byRefresh)) return over
+    if (Array.isArray(byAccess)) over.push(...byAccess)
+    if (Array.isArray(byAccess) || Array.isArray(byRefresh)) return
     const { accessToken, accessCookies, refreshTokens } = credentials
     const hasAccess = accessToken !== undefined || accessCookies.length > 0
     throw refreshTokens.length === 0 && hasAccess ? byAccess : byRefresh

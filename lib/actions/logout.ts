@@ -48,19 +48,24 @@ export function createLogout (services: Services) {
     credentials: Credentials, request: FastifyRequest, { all = false, byCaller = true }: Asked = {}
   ): Promise<boolean> {
     const caller = byCaller ? callerOf(request) : undefined
-    return await endings.conclude(all
-      ? await endAll(credentials, request, caller)
-      : await endNamed(credentials, caller))
+    const over: Ending[] = []
+    try {
+      if (all) await endAll(credentials, request, caller, over)
+      else await endNamed(credentials, caller, over)
+    } catch (error) {
+      // What has ended by then is over, and will not be found again.
+      await endings.conclude(over)
+      throw error
+    }
+    return await endings.conclude(over)
   }
 
   async function endNamed (
-    credentials: Credentials, caller: Caller | undefined
-  ): Promise<Ending[]> {
-    const over: Ending[] = []
+    credentials: Credentials, caller: Caller | undefined, over: Ending[]
+  ): Promise<void> {
     for (const { userTag, sid } of nameSessions(credentials, caller)) {
       over.push({ event: 'logout', userTag, sid, record: await store.end(userTag, sid) })
     }
-    return over
   }
 
   function nameSessions (credentials: Credentials, caller: Caller | undefined): Named[] {

@@ -1,5 +1,5 @@
 import { EndingUnconfirmedError, InvalidLoginError, StoreUnavailableError, refuse } from '../errors'
-import { describe } from '../options/schema'
+import { describe, isObject } from '../options/schema'
 import { readClaims, type Complain } from '../session/claims'
 import { packContent, readContent, userTagOf, type Content } from '../session/content'
 import type { Ending } from '../session/endings'
@@ -125,6 +125,7 @@ export function createSessions (services: Services): Sessions {
 const longestDevice = 255
 
 function readChange (services: Services, change: SessionUpdate): (content: Content) => Content {
+  if (!isObject(change)) throw invalid(`the change is ${describe(change)}; it must be an object`)
   const { claims, device, data, ...unknown } = change
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw invalid(`${name} is unknown; there are claims, device and data`)
