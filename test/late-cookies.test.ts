@@ -114,21 +114,31 @@ async function checkWay (
   t.equal(again.status, living.status, `${name}: the new cookie is good`)
 }
 
-t.test('a name may come again in an array of headers', async (t) => {
+t.test('headers are a list, in which a name may come again, or pairs', async (t) => {
+  const lists: Record<string, unknown[]> = {
+    again: ['Set-Cookie', 'theme=dark', 'set-cookie', 'lang=en'],
+    values: ['Set-Cookie', ['theme=dark', 'lang=en']],
+    pairs: [['Set-Cookie', 'theme=dark'], ['set-cookie', 'lang=en'], ['x-more', 'x']],
+    pair: [['Set-Cookie', ['theme=dark', 'lang=en']]]
+  }
   const { app } = await start(t, {
     extend: (app) => {
-      app.get('/', { onRequest: app.authenticate }, (_request, reply) => {
+      app.get('/:list', { onRequest: app.authenticate }, ({ params }, reply) => {
         reply.hijack()
-        const headers = ['Set-Cookie', 'theme=dark', 'set-cookie', 'lang=en']
-        writeArray(reply, headers)
+        writeArray(reply, lists[(params as { list: string }).list] as string[])
       })
     }
   })
   const visit = await visitorsOf(t, app)
-  const { refreshToken } = await app.sessions.open({ sub: 'ada' })
-  const { cookies } = await visit('/', `${refresh}=${refreshToken}`)
-  const names = cookies.map((line) => line.split('=')[0])
-  t.strictSame(names, ['theme', 'lang', access, refresh])
+  const { accessToken, refreshToken } = await app.sessions.open({ sub: 'ada' })
+  for (const list of Object.keys(lists)) {
+    const living = await visit(`/${list}`, `${access}=${accessToken}`)
+    t.strictSame(living.cookies, ['theme=dark', 'lang=en'], list)
+    t.equal(living.headers['cache-control'], 'private')
+    const { cookies } = await visit(`/${list}`, `${refresh}=${refreshToken}`)
+    const names = cookies.map((line) => line.split('=')[0])
+    t.strictSame(names, ['theme', 'lang', access, refresh], list)
+  }
 })
 
 t.test('a file behind the guard goes into no shared cache together with cookies', async (t) => {

@@ -3,6 +3,7 @@ import type { Refusal } from '../errors'
 import { expiredAccessToken, missingAccessToken, revokedSession } from '../http/challenge'
 import type { Cookie } from '../http/cookies'
 import { checkOrigin, isUnsafe } from '../http/cross-origin'
+import { hasBegun } from '../http/has-begun'
 import { keepPrivate } from '../http/keep-private'
 import type { Services } from '../services'
 import type { AccessClaims } from '../tokens/access-token'
@@ -93,10 +94,10 @@ export function createAuthenticateByCookie (
   }
 }
 
-// Once for each request: a stream or a socket may ask every second.
+// A stream or a socket may ask every second.
 function asPrivate (
   request: FastifyRequest, answer: Answer | undefined, claims: AccessClaims
 ): AccessClaims {
-  if (answer !== undefined && request.sid === null) keepPrivate(answer.raw)
+  if (answer !== undefined && !hasBegun(request, answer)) keepPrivate(answer.raw)
   return claims
 }

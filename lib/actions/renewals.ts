@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Refusal } from '../errors'
 import { challengeRefusal } from '../http/challenge'
 import type { Credentials } from '../http/credentials'
+import { hasBegun } from '../http/has-begun'
 import { sendLate } from '../http/late-cookies'
 import type { Services } from '../services'
 import { createRefresh } from './refresh'
@@ -21,9 +22,9 @@ export interface Renewals {
     request: FastifyRequest, answer: Answer | undefined, credentials: Credentials
   ) => Promise<string>
   /**
-   * Returns whether a request was let in by its access cookie before, and its answer can bring no
-   * cookies any more: a stream that has begun, or a socket. Its refresh cookie may be hours old by
-   * now: presented again, after its browser has gone on, it would be reuse.
+   * Returns whether a request is renewed no more: it was let in by its access cookie, and its
+   * answer has begun. Its refresh cookie may be hours old by now: presented again, after its
+   * browser has gone on, it would be reuse.
    */
   isTooLate: (request: FastifyRequest, answer: Answer | undefined) => boolean
   /** Keeps back the cookies of a request that logs in or out, renewed or yet to be. */
@@ -58,10 +59,7 @@ export function createRenewals (services: Services): Renewals {
       renewed.set(request, renewal)
       return renewal
     },
-    isTooLate: (request, answer) => {
-      if (request.sid === null || renewed.has(request)) return false
-      return answer?.raw.headersSent === true || request.headers.upgrade !== undefined
-    },
+    isTooLate: (request, answer) => hasBegun(request, answer) && !renewed.has(request),
     drop: (request) => { dropped.add(request) }
   }
 }

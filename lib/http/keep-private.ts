@@ -17,10 +17,12 @@ export function keepPrivate (raw: FastifyReply['raw']): void {
     const names =
       Array.isArray(given) ? given.filter((_, i) => i % 2 === 0) : Object.keys(given ?? {})
     if (raw.hasHeader('cache-control') || names.some(isCacheControl)) return given
-    if (given === undefined || Array.isArray(given)) {
+    if (given === undefined) {
       raw.setHeader('cache-control', 'private')
       return given
     }
+    // Beside a header that was set, Node would keep the last only of those that come again.
+    if (Array.isArray(given)) return [...given, 'cache-control', 'private']
     return { 'cache-control': 'private', ...given }
   })
 }

@@ -32,7 +32,8 @@ function toHeaders (given: unknown): Headers {
   if (!Array.isArray(given)) return (given ?? {}) as Headers
   const headers: Record<string, string[]> = {}
   for (let i = 0; i < given.length; i += 2) {
-    (headers[String(given[i]).toLowerCase()] ??= []).push(String(given[i + 1]))
+    const values = [given[i + 1]].flat().map(String)
+    ;(headers[String(given[i]).toLowerCase()] ??= []).push(...values)
   }
   return Object.fromEntries(Object.entries(headers).map(([name, [first = '', ...more]]) =>
     [name, more.length === 0 ? first : [first, ...more]]))
