@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import authPlugin, { type LoginClaims } from '../../lib/index'
 import { secret } from '../support/app'
 
@@ -7,8 +7,10 @@ type Options = Parameters<typeof authPlugin>[1]
 /**
  * Builds an application with a login, a protected route and the plugin's own; `ready` is awaited.
  */
-export async function build (options: Omit<Options, 'secret'>): Promise<FastifyInstance> {
-  const app = fastify()
+export async function build (
+  options: Omit<Options, 'secret'>, server: FastifyServerOptions = {}
+): Promise<FastifyInstance> {
+  const app = fastify(server)
   await app.register(authPlugin, { secret, ...options })
   app.post<{ Params: { sub: string } }>(
     '/login/:sub',

@@ -38,7 +38,8 @@ type Told = Partial<Omit<History, 'setting'>> & Partial<History['setting']>
 function broken (entries: Entry[], told: Told = {}): string[] {
   const { spentOn = 'issue', durable = false, faults = [], dumps = [], end = 100_000 } = told
   const setting = { spentOn, durable, gracePeriod }
-  const findings = findForbidden({ setting, entries, faults, dumps, end })
+  const { hearing = [0, 1].map((node) => ({ node, at: 0, hears: true })) } = told
+  const findings = findForbidden({ setting, entries, faults, dumps, hearing, end })
   return [...new Set(findings.map(({ rule }) => rule))]
 }
 
@@ -104,10 +105,18 @@ t.test('the guard refuses an ended session as soon as its node can be told', asy
     [login(0), entry(100, 'logout', { heard: { status: 204 } }), entry(at, 'guard', { node: 1 })]
   t.strictSame(broken(history(1_000)), [])
   t.strictSame(broken(history(2_000)), rule)
-  const cutOff = (node: number) => ({ faults: [fault(50, 1_500, { deafens: [node] })] })
-  t.strictSame(broken(history(2_000), cutOff(1)), [])
-  t.strictSame(broken(history(2_000), cutOff(0)), rule)
-  t.strictSame(broken(history(6_000), cutOff(1)), rule, 'it has caught up')
+  const struck = (node: number) => ({ faults: [fault(50, 1_500, { deafens: [node] })] })
+  t.strictSame(broken(history(2_000), struck(1)), [])
+  t.strictSame(broken(history(2_000), struck(0)), rule)
+  t.strictSame(broken(history(3_000), struck(1)), rule, 'what was held back has arrived')
+  const cutOff = {
+    hearing: [[0, true], [3_000, false], [5_000, true]].map(([at, hears]) =>
+      ({ node: 1, at: Number(at), hears: Boolean(hears) }))
+  }
+  t.strictSame(broken(history(2_000), cutOff), [], 'it notices soon')
+  t.strictSame(broken(history(4_000), cutOff), [])
+  t.strictSame(broken(history(5_500), cutOff), rule, 'it has caught up')
+  t.strictSame(broken(history(2_000), { hearing: [] }), [], 'it has never heard')
 })
 
 t.test('a living session is not refused', async (t) => {
@@ -172,6 +181,17 @@ t.test('two holders do not both go on', async (t) => {
     'the rotation may be lost')
 })
 
+t.test('a step of the clock of Redis makes a grace period so much longer or shorter', async (t) => {
+  const faults = [fault(0, 9_500, { stepsRedis: 1_500 })]
+  const late = [login(0), refresh(100, 1, answered('lost')), refresh(7_000, 1, reused)]
+  t.strictSame(broken(late), ['a living session was refused'])
+  t.strictSame(broken(late, { faults }), [])
+  const spent = (at: number) => [login(0), refresh(100, 1), refresh(at, 1)]
+  t.strictSame(broken(spent(9_200)), ['a spent token was let in'])
+  t.strictSame(broken(spent(9_200), { faults }), [])
+  t.strictSame(broken(spent(10_700), { faults }), ['a spent token was let in'])
+})
+
 t.test('with use, of two copies of a token one is let in', async (t) => {
   const gives = (from: number, copy: number) =>
     refresh(from, 1, { heard: { status: 200, token: token(2, copy), session } })
@@ -190,6 +210,7 @@ t.test('with issue, there is one token of each generation', async (t) => {
   ]
   t.strictSame(broken(twice), ['two tokens of one generation were handed out'])
   t.strictSame(broken(twice, { spentOn: 'use' }), [])
+  t.strictSame(broken(twice, { faults: [fault(105, 200, { stepsRedis: 1_500 })] }), [])
 })
 
 t.test('a bound session is not let in without proof', async (t) => {

@@ -1,5 +1,5 @@
 import { findAtRest } from './at-rest'
-import { overlap, type Entry, type History } from './history'
+import { overlap, stepOf, type Entry, type History } from './history'
 import { livesOf, type Life } from './life'
 
 /** A forbidden outcome, and the entries that show it. */
@@ -11,18 +11,27 @@ export interface Finding {
 
 type Rule = (life: Life, history: History) => Entry[][]
 
-// All in ms. What an ending takes to every node on a busy machine; how long a node may be deaf
-// after a fault: a heartbeat, and an attempt to connect; how soon a session must go on after one.
+// All in ms. What an ending takes to every node on a busy machine; in what time a node notices that
+// it is not told of endings; how long after a fault what is held back may still arrive; how soon a
+// session must go on.
 const push = 1_500
-const deaf = 4_000
+const notice = 2_500
+const rest = 1_000
 export const resumption = 15_000
 
 const isUnavailable = ({ heard: { status } }: Entry): boolean => status === 'lost' || status === 503
 const letIn = ({ heard }: Entry): boolean => heard.status === 200
 const isRefresh = ({ verb }: Entry): boolean => verb === 'refresh'
 const asksStore = ({ verb }: Entry): boolean => verb === 'refresh' || verb === 'live'
-const canHear = ({ faults }: History, { node, from, to }: Entry): boolean => !faults.some((fault) =>
-  fault.deafens?.includes(node) && overlap(fault, { from: from - deaf, to }))
+
+/** Returns whether the node that was asked heard which sessions end. */
+function canHear ({ faults, hearing }: History, { node, from, to }: Entry): boolean {
+  const own = hearing.filter((change) => change.node === node)
+  const around = { from: from - rest, to }
+  const deaf = own.some(({ at, hears }) => !hears && at > from && at < to + notice) ||
+    faults.some((fault) => fault.deafens?.includes(node) && overlap(fault, around))
+  return !deaf && own.findLast(({ at }) => at <= from)?.hears === true
+}
 
 /** What must never happen to a session. */
 const rules: Record<string, Rule> = {
@@ -44,8 +53,9 @@ const rules: Record<string, Rule> = {
     .filter((entry) => life.whyOver(entry) === undefined)
     .map((entry) => [entry]),
 
-  'a spent token was let in': (life, { setting }) => {
-    const grace = setting.gracePeriod * 1.125
+  'a spent token was let in': (life, history) => {
+    const { setting } = history
+    const grace = setting.gracePeriod * 1.125 + stepOf(history)
     return life.entries.filter((entry) => isRefresh(entry) && letIn(entry)).flatMap((entry) => {
       const spent = life.entries.find((other) => spends(other, entry, setting.spentOn) &&
         entry.from > other.to + grace && !life.mayBeLost(other))
@@ -53,15 +63,17 @@ const rules: Record<string, Rule> = {
     })
   },
 
-  'two copies of a token were let in': (life, { setting }) => {
+  'two copies of a token were let in': (life, history) => {
+    const { setting } = history
     if (setting.spentOn === 'issue') return []
+    const grace = setting.gracePeriod + stepOf(history)
     const source = ({ presented }: Entry) =>
       life.entries.find(({ heard }) => heard.token?.text === presented?.text)
     const used = life.entries.filter((entry) => isRefresh(entry) && letIn(entry))
     return used.flatMap((entry) => used
       .filter((other) => other.to < entry.from && !life.mayBeLost(other) &&
         other.presented?.generation === entry.presented?.generation &&
-        areApart(source(other), source(entry), setting.gracePeriod))
+        areApart(source(other), source(entry), grace))
       .map((other) => [other, entry]))
   },
 
@@ -70,7 +82,8 @@ const rules: Record<string, Rule> = {
     const first = new Map<number, Entry>()
     return life.entries.flatMap((entry) => {
       const { token } = entry.heard
-      if (token === undefined || life.mayBeLost(entry)) return []
+      // Of a session that seems to be older, tokens end earlier.
+      if (token === undefined || life.mayBeLost(entry) || life.hasWrongTime(entry)) return []
       const other = first.get(token.generation)
       first.set(token.generation, other ?? entry)
       return other === undefined || other.heard.token?.text === token.text ? [] : [[other, entry]]

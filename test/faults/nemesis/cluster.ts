@@ -32,6 +32,7 @@ export async function startCluster (): Promise<Deployment> {
       const others = (await mastersOf(deployment)).filter((server) => server !== from)
       const to = others[Math.floor(random() * others.length)] ?? from
       await moveSlot(cluster, key, to)
+      await cluster.agree(key, to)
     },
     reach: (natMap) => ({
       cluster: servers.map(({ port }) => natMap[`127.0.0.1:${port}`]).filter((to) => to !== undefined),

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { age } from '../../support/age'
 import type { Fate } from '../../support/servers/proxy'
+import { until } from '../../support/servers/until'
 import { dump, mastersOf, replicate, type Deployment } from './deployment'
 import type { Fault } from './history'
 import type { AppNode } from './nodes'
@@ -12,14 +14,14 @@ export interface Scene {
 }
 
 /** What is known of a fault, once it is over. */
-export type Effect = Partial<Pick<Fault, 'losesWrites' | 'stepsClock' | 'deafens'>> & {
+export type Effect = Partial<Pick<Fault, 'losesWrites' | 'stepsClock' | 'stepsRedis' | 'deafens'>> & {
   /** How it struck, for who reads of it. */
   detail?: string
 }
 /** Strikes, and mends what it has broken. */
 export type Strike = (scene: Scene) => Promise<Effect>
 
-const ms = (random: () => number, least: number, most: number): number =>
+const within = (random: () => number, least: number, most: number): number =>
   least + random() * (most - least)
 const pick = <T>(random: () => number, all: readonly T[]): T =>
   all[Math.floor(random() * all.length)] as T
@@ -59,7 +61,7 @@ export const onServers: Record<string, Strike> = {
     const server = await pickServer(scene)
     await server.kill()
     // Back before its replica is promoted, or after.
-    await delay(ms(scene.random, 0, 4_000))
+    await delay(within(scene.random, 0, 4_000))
     await scene.deployment.restart(server)
     return { deafens: everyNode }
   },
@@ -67,7 +69,7 @@ export const onServers: Record<string, Strike> = {
   async 'a Redis stands still' (scene) {
     const server = await pickServer(scene)
     await server.pause()
-    await delay(ms(scene.random, 200, 4_000))
+    await delay(within(scene.random, 200, 4_000))
     await server.resume()
     return { deafens: everyNode }
   },
@@ -77,6 +79,19 @@ export const onServers: Record<string, Strike> = {
     const master = pick(scene.random, await mastersOf(scene.deployment))
     const losesWrites = await scene.deployment.failOver(master, scene.random)
     return { losesWrites, deafens: everyNode }
+  },
+
+  async 'the clock of Redis steps' ({ deployment, random }) {
+    const step = pick(random, [-1_500, 1_500])
+    const masters = (await mastersOf(deployment)).map(deployment.admin)
+    // What it comes to is that all sessions are older, or younger.
+    for (const ms of [step, -step]) {
+      await Promise.all(masters.map(async (master) => {
+        await until('memory for it', async () => { await age(master, ms); return true })
+      }))
+      await delay(within(random, 500, 3_000))
+    }
+    return { stepsRedis: step }
   },
 
   async 'slots move' ({ deployment, random }) {
@@ -91,7 +106,7 @@ export const around: Record<string, Strike> = {
   async 'an application is killed' ({ nodes, random }) {
     const at = Math.floor(random() * nodes.length)
     await nodes[at]?.kill()
-    await delay(ms(random, 0, 500))
+    await delay(within(random, 0, 500))
     await nodes[at]?.start()
     return { deafens: [at] }
   },
@@ -99,30 +114,34 @@ export const around: Record<string, Strike> = {
   async 'an application stands still' ({ nodes, random }) {
     const at = Math.floor(random() * nodes.length)
     nodes[at]?.pause()
-    await delay(ms(random, 200, 3_500))
+    await delay(within(random, 200, 3_500))
     nodes[at]?.resume()
     return { deafens: [at] }
+  },
+
+  async 'what an application sends comes too late' (scene) {
+    return await onProxies(scene, 'requests', 'hold', within(scene.random, 1_500, 3_500))
   },
 
   async 'an application is cut off' (scene) {
     const { random } = scene
     const direction = pick(random, ['requests', 'replies', 'both'] as const)
     const fate = pick<Fate>(random, ['hold', 'swallow', { cut: Math.floor(random() * 60) }])
-    return await onProxies(scene, direction, fate, ms(random, 200, 3_500))
+    return await onProxies(scene, direction, fate, within(random, 200, 3_500))
   },
 
   async 'a slow network' (scene) {
     const { random } = scene
     const direction = pick(random, ['requests', 'replies', 'both'] as const)
     return await onProxies(scene, direction, { delay: pick(random, [30, 150, 600, 1_300]) },
-      ms(random, 500, 3_500))
+      within(random, 500, 3_500))
   },
 
   async 'Redis refuses connections' ({ nodes, random }) {
     const at = Math.floor(random() * nodes.length)
     const proxies = nodes[at]?.proxies ?? []
     await Promise.all(proxies.map(async (proxy) => await proxy.close()))
-    await delay(ms(random, 0, 3_000))
+    await delay(within(random, 0, 3_000))
     await Promise.all(proxies.map(async (proxy) => await proxy.open()))
     return { deafens: [at] }
   },
@@ -131,7 +150,7 @@ export const around: Record<string, Strike> = {
     const node = pick(random, nodes)
     const minutes = pick(random, [-1440, -10, 10, 1440])
     await node.setClock(minutes * 60_000)
-    await delay(ms(random, 500, 3_000))
+    await delay(within(random, 500, 3_000))
     await node.setClock(0)
     return { stepsClock: true }
   },
@@ -141,7 +160,7 @@ export const around: Record<string, Strike> = {
       for (const server of deployment.servers) {
         await deployment.admin(server).script('FLUSH')
       }
-      await delay(ms(random, 20, 300))
+      await delay(within(random, 20, 300))
     }
     return {}
   },
@@ -150,7 +169,7 @@ export const around: Record<string, Strike> = {
     const masters = await mastersOf(deployment)
     const struck = random() < 0.5 ? masters : [pick(random, masters)]
     for (const master of struck) await deployment.admin(master).config('SET', 'maxmemory', 1)
-    await delay(ms(random, 200, 2_500))
+    await delay(within(random, 200, 2_500))
     for (const master of struck) await deployment.admin(master).config('SET', 'maxmemory', 0)
     return {}
   }

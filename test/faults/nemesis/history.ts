@@ -50,6 +50,8 @@ export interface Fault {
   deafens?: readonly number[]
   /** Whether the clock of an application was wrong. */
   stepsClock?: boolean
+  /** By how many ms the clock of Redis was wrong. */
+  stepsRedis?: number
 }
 
 /** A key of Redis: its TTL in ms (-1: none), and every text in it. */
@@ -73,9 +75,18 @@ export interface History {
   entries: Entry[]
   faults: Fault[]
   dumps: Key[][]
+  /** When a node began to hear which sessions end, and when it noticed that it did not. */
+  hearing: { node: number, at: number, hears: boolean }[]
   /** When it ended. */
   end: number
 }
+
+/**
+ * Returns by how many ms a grace period can be longer or shorter than it should, as its clock has
+ * stepped.
+ */
+export const stepOf = ({ faults }: History): number =>
+  Math.max(0, ...faults.map(({ stepsRedis = 0 }) => Math.abs(stepsRedis)))
 
 /** Returns whether two spans of time have a moment in common. */
 export const overlap = (a: { from: number, to: number }, b: { from: number, to: number }) =>

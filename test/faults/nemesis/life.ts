@@ -1,4 +1,4 @@
-import { overlap, type Entry, type Fault, type History } from './history'
+import { overlap, stepOf, type Entry, type Fault, type History } from './history'
 
 /** How much later than its answer a request may still take effect, once no fault holds it back. */
 const settling = 2_000
@@ -51,6 +51,11 @@ export class Life {
     return this.#faultsAround(entry).some(({ losesWrites }) => losesWrites === true)
   }
 
+  /** Returns whether the clock of Redis was wrong when this entry was answered. */
+  hasWrongTime (entry: Entry): boolean {
+    return this.#faultsAround(entry).some(({ stepsRedis }) => stepsRedis !== undefined)
+  }
+
   /** Returns why the session may be over when this entry was answered; `undefined`: it lives. */
   whyOver (at: Entry): string | undefined {
     if (this.mayBeLost(this.login)) return 'its login may be lost'
@@ -79,7 +84,8 @@ export class Life {
     const { presented } = entry
     if (spentOn === 'use' || presented === undefined) return false
     const first = this.entries.find((other) => other.presented?.text === presented.text)
-    return first !== undefined && this.#settled(entry) - first.from > gracePeriod - jitter
+    const least = gracePeriod - jitter - stepOf(this.#history)
+    return first !== undefined && this.#settled(entry) - first.from > least
   }
 
   // The moment after which an entry takes no effect any more.

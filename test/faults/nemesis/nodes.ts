@@ -20,6 +20,13 @@ export interface Given {
   durable: Record<'issue' | 'use', boolean>
 }
 
+/** What a node tells. */
+export type Told =
+  | { origins: Record<'issue' | 'use', string> }
+  | { error: string }
+  | { clock: number }
+  | { spentOn: 'issue' | 'use', hears: boolean }
+
 /**
  * Compiles the program of a node, into a folder from which it finds its packages; resolves with its
  * path. So a node starts in a fraction of the time.
@@ -41,6 +48,10 @@ export class AppNode {
   /** Where it listens; nowhere while it is down. */
   origins: Record<'issue' | 'use', string> | undefined
   readonly proxies: readonly Proxy[]
+  /** When each application began to hear which sessions end, or noticed that it did not. */
+  readonly hearing: Record<'issue' | 'use', { at: number, hears: boolean }[]> =
+    { issue: [], use: [] }
+
   readonly #program: string
   readonly #given: Given
   #process: ChildProcess | undefined
@@ -53,10 +64,22 @@ export class AppNode {
 
   /** Starts the process, and waits until it listens. */
   async start (): Promise<void> {
-    this.#process = fork(this.#program, [JSON.stringify(this.#given)], { execArgv: [] })
-    const [told] = await once(this.#process, 'message')
-    if (typeof told === 'string') throw new Error(told)
-    this.origins = told
+    const node = fork(this.#program, [JSON.stringify(this.#given)], { execArgv: [] })
+    this.#process = node
+    node.on('message', (told: Told) => {
+      if ('hears' in told) this.#note(told.spentOn, told.hears)
+    })
+    this.origins = await new Promise((resolve, reject) => {
+      node.on('message', (told: Told) => {
+        if ('origins' in told) resolve(told.origins)
+        if ('error' in told) reject(new Error(told.error))
+      })
+      node.once('exit', () => { reject(new Error('a node has ended')) })
+    })
+  }
+
+  #note (spentOn: 'issue' | 'use', hears: boolean): void {
+    this.hearing[spentOn].push({ at: performance.now(), hears })
   }
 
   async kill (): Promise<void> {
@@ -64,6 +87,7 @@ export class AppNode {
     this.#process?.kill('SIGKILL')
     await gone
     this.#process = this.origins = undefined
+    for (const spentOn of ['issue', 'use'] as const) this.#note(spentOn, false)
   }
 
   /** Freezes the process: its connections stay open, nobody answers. */
@@ -75,7 +99,10 @@ export class AppNode {
   async setClock (ms: number): Promise<void> {
     const node = this.#process
     if (node === undefined || this.origins === undefined) return
-    const done = Promise.race([once(node, 'message'), once(node, 'exit')])
+    const done = new Promise<void>((resolve) => {
+      node.on('message', (told: Told) => { if ('clock' in told && told.clock === ms) resolve() })
+      node.once('exit', () => { resolve() })
+    })
     node.send(ms)
     await done
   }

@@ -7,9 +7,10 @@ import { Thief } from './thief'
 
 /** How many users each site has; each has two devices, one of which holds a key. */
 const users = 8
-/** How many of them are robbed also of what is not bound to a key, and how many are calm. */
+/** The last of them are calm; of these, some are robbed also of what is not bound to a key. */
+const calm = 5
 const robbed = 2
-const calm = 4
+const thieves = 3
 
 /** All who use the sites, and the thieves. */
 export class Population {
@@ -24,8 +25,9 @@ export class Population {
         site, `user-${i}`, bound ? createDevice() : undefined, stream(), i >= users - calm))
       const [unbound, bound] = [clients(false), clients(true)]
       this.#clients.push(...unbound, ...bound)
-      for (const victims of [bound, unbound.slice(0, robbed)]) {
-        this.#thieves.push(new Thief(site, victims, stream()))
+      this.#thieves.push(new Thief(site, bound, stream()))
+      for (let i = 0; i < thieves; i++) {
+        this.#thieves.push(new Thief(site, unbound.slice(-robbed), stream()))
       }
     }
     this.#lives = Promise.all([...this.#clients, ...this.#thieves]

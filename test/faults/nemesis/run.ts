@@ -7,7 +7,7 @@ import type { Fault, History, Key } from './history'
 import { compile, type AppNode } from './nodes'
 import { Population } from './population'
 import { Site } from './site'
-import { strike } from './strike'
+import { createDeck, strike } from './strike'
 
 /** In ms. Longer than any fault: what the network holds back must not be taken for reuse. */
 const gracePeriod = 8_000
@@ -34,10 +34,11 @@ export async function run (
     population = new Population(sites, random)
     await population.goesOn(resumption)
     const scene = { deployment, nodes, random }
+    const deal = createDeck(deployment, random)
     const faults: Fault[] = []
     const dumps: Key[][] = []
     for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
-      faults.push(await strike(scene))
+      faults.push(await strike(scene, deal()))
       await population.goesOn(resumption)
       dumps.push(await dump(deployment))
       // Long enough now and then to judge whether news of endings arrive.
@@ -48,7 +49,9 @@ export async function run (
     return sites.map(({ setting, entries }) => {
       const other = setting.spentOn === 'issue' ? 'use:' : 'issue:'
       const own = dumps.map((keys) => keys.filter(({ name }) => !name.startsWith(other)))
-      return { setting, entries, faults, dumps: own, end }
+      const hearing = nodes.flatMap((each, node) =>
+        each.hearing[setting.spentOn].map((change) => ({ node, ...change })))
+      return { setting, entries, faults, dumps: own, hearing, end }
     })
   } finally {
     await population?.stop()

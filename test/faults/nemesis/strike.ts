@@ -3,23 +3,31 @@ import { mastersOf, type Deployment } from './deployment'
 import { around, onServers, type Scene, type Strike } from './faults'
 import type { Fault } from './history'
 
-/** What strikes together: one of all faults, and now and then another one around the servers. */
-function choose ({ deployment, random }: Scene): [string, Strike][] {
-  const pick = (faults: Record<string, Strike>) => {
-    const all = Object.entries(faults)
-      .filter(([name]) => name !== 'slots move' || deployment.moveSlot !== undefined)
-    return all[Math.floor(random() * all.length)] as [string, Strike]
+/** Deals all faults in a random order, and then anew; now and then two of them together. */
+export function createDeck ({ moveSlot }: Deployment, random: () => number) {
+  let deck: [string, Strike][] = []
+  const deal = (): [string, Strike] => {
+    if (deck.length === 0) {
+      deck = Object.entries({ ...onServers, ...around })
+        .filter(([name]) => name !== 'slots move' || moveSlot !== undefined)
+        .map((fault) => ({ fault, at: random() }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ fault }) => fault)
+    }
+    return deck.pop() as [string, Strike]
   }
-  const one = pick({ ...onServers, ...around })
-  const other = pick(around)
-  return random() < 0.3 && one[0] !== other[0] ? [one, other] : [one]
+  return (): [string, Strike][] => {
+    const one = deal()
+    const [next = ''] = deck.at(-1) ?? []
+    return random() < 0.3 && next in around ? [one, deal()] : [one]
+  }
 }
 
-/** Strikes at random; resolves once everything is whole again. */
-export async function strike (scene: Scene): Promise<Fault> {
+/** Strikes with these faults; resolves once everything is whole again. */
+export async function strike (scene: Scene, faults: [string, Strike][]): Promise<Fault> {
   const { deployment } = scene
   // Each has numbers of its own, so that the order of events changes none of them.
-  const chosen = choose(scene).map(([name, strike]) => {
+  const chosen = faults.map(([name, strike]) => {
     const random = randomFrom(Math.floor(scene.random() * 2 ** 32))
     return [name, async () => await strike({ ...scene, random })] as const
   })
@@ -37,6 +45,7 @@ export async function strike (scene: Scene): Promise<Fault> {
     // A replica that was promoted unasked knows what had reached it.
     losesWrites: (isNew && !isAsked) || effects.some(({ losesWrites }) => losesWrites),
     stepsClock: effects.some(({ stepsClock }) => stepsClock),
+    stepsRedis: effects.find(({ stepsRedis }) => stepsRedis !== undefined)?.stepsRedis,
     deafens: effects.flatMap(({ deafens }) => deafens ?? [])
   }
 }

@@ -117,8 +117,18 @@ export class RedisCluster {
     return replica
   }
 
-  async #keepers (key: string): Promise<{ master: RedisServer, replica?: RedisServer }> {
-    const admin = this.admin(this.nodes.find(node => node.alive))
+  /** Waits until every living node names this master for the slot of this key. */
+  async agree (key: string, master: RedisServer): Promise<void> {
+    for (const node of this.nodes.filter(node => node.alive)) {
+      await until('the cluster to agree', async () =>
+        (await this.#keepers(key, node)).master === master)
+    }
+  }
+
+  async #keepers (
+    key: string, asked = this.nodes.find(node => node.alive)
+  ): Promise<{ master: RedisServer, replica?: RedisServer }> {
+    const admin = this.admin(asked)
     const slot = await admin.cluster('KEYSLOT', key)
     const ranges = (await admin.cluster('SLOTS')) as unknown as [
       number,
