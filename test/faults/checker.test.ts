@@ -245,6 +245,8 @@ t.test('every living session goes on after each fault', async (t) => {
   t.strictSame(broken([login(0), ...unavailable], { faults, end: 16_000 }), [], 'it still may')
   t.strictSame(broken([login(0), ...unavailable, refresh(16_000, 1, reused)], { faults }), [])
   t.strictSame(broken([login(0), ...unavailable.slice(0, 2)], { faults }), [], 'it has given up')
+  const left = unavailable.map((entry) => ({ ...entry, left: true }))
+  t.strictSame(broken([login(0), ...left], { faults }), [], 'it does not wait for its answers')
   t.strictSame(broken([login(3_000), ...unavailable.slice(3)], { faults }), [], 'it began later')
 })
 

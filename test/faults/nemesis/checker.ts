@@ -18,6 +18,8 @@ const push = 1_500
 const notice = 2_500
 const rest = 1_000
 export const resumption = 15_000
+/** How often a client must have tried, which it does in that time on the busiest machine. */
+const fewest = 5
 
 const isUnavailable = ({ heard: { status } }: Entry): boolean => status === 'lost' || status === 503
 const letIn = ({ heard }: Entry): boolean => heard.status === 200
@@ -102,10 +104,12 @@ const rules: Record<string, Rule> = {
     .filter(({ to }) => life.login.to < to && to + resumption < end)
     .flatMap(({ to }) => {
       const tries = life.entries.filter((entry) => entry.by === 'owner' && isRefresh(entry) &&
-        entry.from >= to && entry.to <= to + resumption)
+        !entry.left && entry.from >= to && entry.to <= to + resumption)
       // Whoever has given up, or was told that it is over, is another rule's.
       const last = tries.findLast(({ from }) => from > to + resumption * 2 / 3)
-      return last !== undefined && tries.every(isUnavailable) ? [[last]] : []
+      return last !== undefined && tries.length >= fewest && tries.every(isUnavailable)
+        ? [[last]]
+        : []
     })
 }
 

@@ -43,7 +43,7 @@ async function onProxies (
   const at = Math.floor(random() * nodes.length)
   const proxies = nodes[at]?.proxies ?? []
   // All servers, or one.
-  const struck = random() < 0.5 ? proxies : [pick(random, proxies)]
+  const struck = random() < 0.7 ? proxies : [pick(random, proxies)]
   for (const proxy of struck) {
     if (direction !== 'replies') proxy.requests = fate
     if (direction !== 'requests') proxy.replies = fate

@@ -32,6 +32,8 @@ export interface Entry {
   /** Whether the session is bound to a key, and whether this request proves that key. */
   bound: boolean
   proven: boolean
+  /** Whether its client went away before it could be answered. */
+  left?: boolean
   /** The refresh token that was presented. */
   presented?: Token | undefined
   /** The session whose cookie a login brings, and so ends. */

@@ -13,6 +13,12 @@ export async function startSentinel (): Promise<Deployment> {
   const admin = (server: RedisServer) => admins.get(server) as Redis
   const other = (server: RedisServer) => servers.find((each) => each !== server) as RedisServer
 
+  // Sentinel would do it after ten seconds.
+  const demote = async (server: RedisServer) => {
+    await admin(server).replicaof('127.0.0.1', other(server).port)
+    await admin(server).call('CLIENT', 'KILL', 'TYPE', 'normal')
+  }
+
   const deployment: Deployment = {
     servers,
     admin,
@@ -23,23 +29,18 @@ export async function startSentinel (): Promise<Deployment> {
     },
     ready: async () => {
       await until('master and replica to have caught up', async () => {
-        const [master, ...more] = await mastersOf(deployment)
+        const [port, ...more] = new Set(await group.masterPorts())
+        const master = servers.find((server) => server.port === port)
         if (master === undefined || more.length > 0) return false
-        const named = await group.masterPorts()
-        return named.every((port) => port === master.port) &&
-          /state=online/.test(await admin(master).info('replication')) &&
+        const masters = await mastersOf(deployment)
+        if (masters.includes(other(master))) await demote(other(master))
+        return /state=online/.test(await admin(master).info('replication')) &&
           /link_status:up/.test(await admin(other(master)).info('replication'))
       }, 30_000)
     },
-    failOver: async (master, random) => {
+    failOver: async (master) => {
       await group.failOver()
       await group.agree(other(master))
-      // Sentinel tells the old master after ten seconds that it is one no more; until then those
-      // who are connected to it go on.
-      if (random() < 0.8) {
-        await admin(master).replicaof('127.0.0.1', other(master).port)
-        await admin(master).call('CLIENT', 'KILL', 'TYPE', 'normal')
-      }
       return true
     },
     reach: (natMap) => ({ sentinels: group.sentinels, name: 'main', natMap }),

@@ -71,6 +71,7 @@ export class Site {
       node,
       bound: (isLogin ? device : held?.device) !== undefined,
       proven: device !== undefined && (isLogin || device === held?.device),
+      left: asked.patience !== undefined,
       ...presents(verb) ? { presented: asked.token ?? held?.token } : {},
       ...isLogin ? { replaces: held?.session } : {},
       heard: hear(answer, next)
