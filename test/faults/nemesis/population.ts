@@ -7,8 +7,9 @@ import { Thief } from './thief'
 
 /** How many users each site has; each has two devices, one of which holds a key. */
 const users = 8
-/** The last of them are calm; of these, some are robbed also of what is not bound to a key. */
+/** How many of them, the last ones, end their sessions seldom. */
 const calm = 5
+/** How many of these are robbed also of what is not bound to a key, and by how many thieves. */
 const robbed = 2
 const thieves = 3
 
