@@ -209,7 +209,7 @@ async function serveApi (t: Test, origin: string) {
   const app: FastifyInstance = Fastify({ forceCloseConnections: true })
   t.teardown(async () => await app.close())
   const given = { authPlugin, secret, store: new MemoryStore(clock) }
-  await apply('docs/development.md', 'exposedHeaders', app, given, (code) =>
+  await apply('docs/development.md', 'http://localhost:5173', app, given, (code) =>
     code.replace('http://localhost:5173', origin))
   app.post('/login', async (request, reply) => {
     const { password } = request.body as { password?: string }

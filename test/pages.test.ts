@@ -106,7 +106,7 @@ t.test('files and downloads behind the guard', async (t) => {
   const root = mkdtempSync(join(tmpdir(), 'files-'))
   writeFileSync(join(root, 'a.txt'), 'a file')
   const reportOf = (sub: string): string => `name\n${sub}\n`
-  const { visit, login } = await build(t, [...whole, 'fastifyStatic'], { root, reportOf })
+  const { visit, login } = await build(t, [...whole, "prefix: '/files/'"], { root, reportOf })
   const jar = await login()
   const file = await visit(jar, '/files/a.txt')
   t.match(file, { statusCode: 200, body: 'a file' })
