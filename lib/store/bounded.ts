@@ -55,15 +55,16 @@ async function inTime<T> (
 ): Promise<T> {
   let stop = (): void => {}
   try {
-    return await new Promise<T>((resolve, reject) => {
+    const result = await new Promise<T>((resolve, reject) => {
       Promise.resolve(step()).then(resolve, reject)
       // Started last, so that the deadline of the command itself comes first.
       stop = createTimeout(timeout, () => reject(new Error(`no answer within ${timeout} ms`)))
     })
-  } catch (error) {
-    throw toError(error)
-  } finally {
     stop()
+    return result
+  } catch (error) {
+    stop()
+    throw toError(error)
   }
 }
 
