@@ -62,6 +62,28 @@ t.test('a command is told the last whole millisecond of its time, and no later o
   t.equal(closest, -1, 'that in which it is given up is not over by then')
 })
 
+t.test('a process that is paused while it sends tells no later millisecond', async (t) => {
+  const { now } = performance
+  t.teardown(() => { performance.now = now })
+  let moment = 1_000
+  let pause = 0
+  performance.now = () => { moment += pause; return moment }
+  const told: number[] = []
+  const evalshaBuffer = async (_sha: string, _keys: number, _key: string, notAfter: number) => {
+    told.push(notAfter)
+    const head = Buffer.alloc(16)
+    head.writeUIntBE(900_000 + moment, 1, 6)
+    return head
+  }
+  const client = { status: 'ready', on () {}, evalshaBuffer } as unknown as RedisClient
+  const { send } = new Sender(client, 'nobody')
+  await send(createScripts('ended').list, ['u'], [], 5_000)
+  pause = 20 // at each look at the clock
+  await send(createScripts('ended').list, ['u'], [], 5_000)
+  t.equal(told[0], 0, 'no clock is known yet')
+  t.ok(Number(told[1]) < 900_000 + 5_000, `${told[1]} comes before the deadline`)
+})
+
 t.test('in the last millisecond of its time a command takes effect, in the next none does', async (t) => {
   const redis = (await redisFor(t)).client()
   const frozen = start.replace("call('TIME')", "{ '1700000000', '123999' }")

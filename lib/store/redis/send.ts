@@ -38,7 +38,7 @@ export class Sender {
     if (!this.readiness.ready) await this.readiness.wait(giveUpAt - performance.now())
     if (this.unfit !== undefined) throw new Error(this.unfit)
     const sentAt = performance.now()
-    const all = [...keys, this.#notAfter(giveUpAt, sentAt), ...args]
+    const all = [...keys, this.#notAfter(giveUpAt), ...args]
     const reply = await this.#client.evalshaBuffer(sha, keys.length, ...all)
       .catch(async (error: Error) => {
         if (!error.message.startsWith('NOSCRIPT')) throw error
@@ -57,9 +57,9 @@ export class Sender {
 
   // The server's clock is read in whole ms: all of the last one must be over when nobody waits any
   // more.
-  #notAfter (giveUpAt: number, sentAt: number): number {
-    const now = this.clock.least()
-    return now === undefined ? 0 : Math.floor(now + giveUpAt - sentAt) - 1
+  #notAfter (giveUpAt: number): number {
+    const last = this.clock.least(giveUpAt)
+    return last === undefined ? 0 : last - 1
   }
 }
 

@@ -30,10 +30,13 @@ export class ServerClock {
     return Math.max(least, Math.floor(this.#aheadOfWall + this.#clocks.wall()))
   }
 
-  /** Returns the least that the store's clock can show, if this process was not suspended. */
-  least (): number | undefined {
-    if (this.#ahead === undefined) return undefined
-    return Math.floor(this.#ahead + this.#clocks.monotonic())
+  /**
+   * Returns the least that the store's clock can show at a moment of the node's monotonic clock,
+   * if this process is not suspended until then.
+   * @default moment now
+   */
+  least (moment = this.#clocks.monotonic()): number | undefined {
+    return this.#ahead === undefined ? undefined : Math.floor(this.#ahead + moment)
   }
 
   /** Learns that the store's clock showed `time` between `sentAt` (monotonic) and now. */
