@@ -137,7 +137,7 @@ export function createClient (options: ClientOptions = {}): Client {
   /** Renews the token, unless another tab does; resolves with it, if there is a session. */
   const renew = async (force?: boolean) => {
     const begun = epoch
-    timeout || await send('') // Which rejects: the client is closed.
+    if (!timeout) return send('') as never // Which rejects: the client is closed.
     if (!failure || now() > quietUntil) {
       await (flight ??= alone(async (waited) => {
         if (waited && epoch === begun) {
