@@ -9,9 +9,9 @@ const modes = ['header', 'cookie', 'bound']
  */
 const costs = {
   bytes: [230, 230, 373], // of Redis for each session, see memory.mjs
-  redis: [15, 15, 22], // µs of Redis CPU for a refresh; `bound`: with a DPoP proof
-  refresh: [100, 100, 260], // µs of the server's CPU for a refresh; with cookies, a renewal
-  guard: [3, 10, 3] // µs of the server's CPU for the guard of a request, above the bare route
+  redis: [28, 28, 38], // µs of Redis CPU for a refresh; `bound`: with a DPoP proof
+  refresh: [160, 160, 510], // µs of the server's CPU for a refresh; with cookies, a renewal
+  guard: [5, 16, 5] // µs of the server's CPU for the guard of a request, above the bare route
 }
 const defaults = {
   sessions: '1e9', // that live
