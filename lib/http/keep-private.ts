@@ -1,10 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { asHeadersLeave } from './as-headers-leave'
 
-const isCacheControl = (name: unknown): boolean => {
-  const text = String(name)
-  return text.length === 13 && text.toLowerCase() === 'cache-control'
-}
+const isCacheControl = (name: unknown): boolean => String(name).toLowerCase() === 'cache-control'
 
 /**
  * Keeps an answer out of shared caches, which a cookie does not do by itself; a handler may say

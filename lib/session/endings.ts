@@ -27,9 +27,8 @@ export interface Endings {
 }
 
 /** Returns the event's members that every event of a session has. */
-export const aboutSession = (
-  { sid, generation, content }: SessionRecord, { sub } = readContent({ content })
-): Omit<AboutSession, 'prefix'> => ({ sid, sub, generation })
+export const aboutSession = (record: SessionRecord): Omit<AboutSession, 'prefix'> =>
+  ({ sid: record.sid, sub: readContent(record).sub, generation: record.generation })
 
 /** Creates the one way to say that sessions have ended. */
 export function createEndings (
