@@ -206,10 +206,15 @@ t.test('the objects of the caller are never changed', async (t) => {
     store,
     accessToken: { lifetime: 60, issuer: 'a', audience: ['b'] },
     refreshToken: { transports: ['body', 'cookie'], cookie: { path: '/', secure: true } },
-    routes: { refresh: { config: { a: 1 } }, logout: { config: {} } },
+    routes: {
+      refresh: { config: { a: 1 }, schema: { tags: ['a'] } },
+      logout: { config: {}, schema: { body: { type: 'object' } } }
+    },
     trustedOrigins: ['https://a.b']
   })
-  t.equal(await register(options), undefined)
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  await t.resolves(async () => await app.register(authPlugin, options as never).ready())
 })
 
 t.test('a route can be left out, or given options of its own', async (t) => {

@@ -46,7 +46,14 @@ export async function registerRoutes (fastify: FastifyInstance, services: Servic
 
 const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => {
   const config = { ...docs.config, ...extras.config, [ownRoute]: true }
-  return { bodyLimit, ...extras, config: config as RouteExtras['config'] }
+  const { schema } = extras
+  return {
+    bodyLimit,
+    ...extras,
+    config: config as RouteExtras['config'],
+    // Fastify notes in a schema that it has seen it: not in the caller's object.
+    ...schema === undefined ? {} : { schema: { ...schema } }
+  }
 }
 
 function registerRefresh (
