@@ -5,6 +5,13 @@ import authPlugin, { MemoryStore } from '../lib/index'
 import { build, day, hour, minute, peek, secret, second, TestClock } from './support/app'
 import { observe } from './support/events'
 
+/** An array in an array, so many times. */
+function nested (times: number): unknown {
+  let value: unknown = []
+  for (let i = 0; i < times; i++) value = [value]
+  return value
+}
+
 t.test('a login answers an access token and sets the refresh token as a cookie', async (t) => {
   const { login, clock } = await build(t)
   const { body, response, refreshToken } = await login({ sub: 'ada', role: 'admin' })
@@ -89,6 +96,8 @@ t.test('wrong arguments of a login are the mistake of the application', async (t
     [{}, undefined, /claims\.sub is undefined/],
     [{ sub: '' }, undefined, /claims\.sub is ""/],
     [{ sub: 7 }, undefined, /claims\.sub is 7/],
+    [{ sub: 'ada', deep: nested(5_000) }, undefined, /deep/],
+    [{ sub: 'ada' }, { data: nested(5_000) }, /data/],
     [{ sub: 'ada', sid: 'x' }, undefined, /claim sid/],
     [{ sub: 'ada', exp: 1 }, undefined, /claim exp/],
     [{ sub: 'ada', since: new Date() }, undefined, /claim since is not/],

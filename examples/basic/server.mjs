@@ -56,7 +56,7 @@ async function demo (app) {
   })
 
   app.post('/login', async (request, reply) => {
-    const { username, password } = request.body
+    const { username, password } = request.body ?? {}
     // Your own check of a password, a passkey or a single sign-on goes here.
     if (!Object.hasOwn(passwords, username) || passwords[username] !== password) {
       return await reply.code(403).send({ message: 'Wrong name or password' })

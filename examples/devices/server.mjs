@@ -19,7 +19,7 @@ await app.register(authPlugin, {
 })
 
 app.post('/login', async (request, reply) => {
-  const { username, password } = request.body
+  const { username, password } = request.body ?? {}
   if (!passwords.has(username) || passwords.get(username) !== password) {
     return await reply.code(403).send({ message: 'Wrong name or password' })
   }

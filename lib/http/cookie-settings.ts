@@ -92,6 +92,13 @@ export function readCookieSettings (given: unknown, defaults: Defaults): CookieS
       "'none' only with secure: browsers drop such a cookie"
     )
   }
+  if (others.partitioned && !others.secure) {
+    deny(
+      `${option}.partitioned`,
+      'true without secure',
+      'true only with secure: browsers drop such a cookie'
+    )
+  }
   const all = { path, sameSite, ...others }
   const attributes = Object.fromEntries(
     Object.entries(all).filter(([, attribute]) => attribute !== undefined)
@@ -103,6 +110,13 @@ export function readCookieSettings (given: unknown, defaults: Defaults): CookieS
         `${option}.name`,
         `"${name}"`,
         'the prefix __Host- only with secure, path / and no domain'
+      )
+    }
+    if (/^__(?:host-)?http-/i.test(name) && !(others.secure && others.httpOnly)) {
+      deny(
+        `${option}.name`,
+        `"${name}"`,
+        'the prefix __Http- only with secure and httpOnly'
       )
     }
     if (/^__secure-/i.test(name) && !others.secure) {

@@ -54,12 +54,16 @@ function isPlain (given: unknown): given is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
+/** How many values may stand within one another: more would exhaust the stack of a reader. */
+const deepest = 1_000
+
 // Returns the path of the first value that would not survive JSON, or that changes what a later
 // reader inherits. A member that is undefined is one that is not there.
 function findForeign (given: unknown, path = '', above = new Set<unknown>()): string | undefined {
   if (given === null || typeof given === 'string' || typeof given === 'boolean') return undefined
   if (typeof given === 'number') return Number.isFinite(given) ? undefined : path
   if (!(Array.isArray(given) || isPlain(given)) || above.has(given)) return path
+  if (above.size === deepest) return path.slice(0, 100)
   above.add(given)
   for (const [name, member] of Array.isArray(given) ? given.entries() : Object.entries(given)) {
     const at = path === '' ? String(name) : `${path}.${name}`
