@@ -26,10 +26,11 @@ const isAudience = (given: unknown): given is string | string[] =>
   isString(given) || (isListOf(isString)(given) && given.length > 0)
 // The pages of an app's WebView or of an extension have origins that URL does not know.
 const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
+const isWebOrigin = /^https?:\/\/[^*]+$/
 const isOrigin = (given: unknown): given is string | RegExp =>
   given instanceof RegExp ||
-  (isString(given) && URL.canParse(given) &&
-    (new URL(given).origin === given || isAppOrigin.test(given)))
+  (isString(given) && URL.canParse(given) && (isAppOrigin.test(given) ||
+    (isWebOrigin.test(given) && new URL(given).origin === given)))
 const isRevocation = (given: unknown): given is 'none' | 'push' =>
   given === 'none' || given === 'push'
 const isSpentOn = (given: unknown): given is 'issue' | 'use' => given === 'issue' || given === 'use'
@@ -73,7 +74,8 @@ export const readOptions = object({
   decorateAuthenticate: value(isBoolean, 'true or false', true),
   routes: readRoutes,
   trustedOrigins: value(isListOf(isOrigin),
-    "an array of origins such as 'https://app.example.com', or patterns", []),
+    "an array of origins such as 'https://app.example.com', with a RegExp for a pattern of them",
+    []),
   storeTimeout: readStoreTimeout,
   claims: value(isHook<ClaimsHook>, 'a function', undefined),
   onReuse: value(isHook<ReuseHook>, 'a function', undefined),

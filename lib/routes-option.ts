@@ -1,5 +1,5 @@
 import type { RouteExtras } from './options/options'
-import { deny, describe, isObject, object, value } from './options/schema'
+import { deny, describe, isObject, object, value, type Check } from './options/schema'
 import type { Key } from './tokens/keys'
 
 /** The options of the plugin's own routes; `undefined`: the route is off. */
@@ -10,13 +10,24 @@ const isExtras = (given: unknown): given is RouteExtras | boolean =>
   isObject(given) || typeof given === 'boolean'
 const isOptions = isObject as (given: unknown) => given is RouteExtras
 
+// What makes a route one of the plugin's: Fastify ignores these, or fails and names no route.
+const own = ['method', 'url', 'path', 'handler']
+
+const route = <T>(read: Check<T>): Check<T> => (given, path) => {
+  const options = isObject(given) ? given : {}
+  const name = own.find((name) => options[name] !== undefined)
+  if (name === undefined) return read(given, path)
+  const allowed = 'Fastify route options to merge, without method, url, path and handler'
+  return deny(`${path}.${name}`, describe(options[name]), allowed)
+}
+
 /** Reads the option `routes`. */
 export const readRoutes = object({
-  refresh: value(isExtras, 'false or route options', true),
-  logout: value(isExtras, 'false or route options', true),
-  jwks: value(isExtras, 'true or route options', undefined),
-  metadata: value(isExtras, 'true or route options', false),
-  device: value(isOptions, 'route options', undefined)
+  refresh: route(value(isExtras, 'false or route options', true)),
+  logout: route(value(isExtras, 'false or route options', true)),
+  jwks: route(value(isExtras, 'true or route options', undefined)),
+  metadata: route(value(isExtras, 'true or route options', false)),
+  device: route(value(isOptions, 'route options', undefined))
 })
 
 /** What the routes depend on. */

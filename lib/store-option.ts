@@ -1,4 +1,4 @@
-import { deny, isObject, type Check } from './options/schema'
+import { deny, isObject, typeOf, type Check } from './options/schema'
 import { checkRedisClient, isRedisClient, type RedisClient } from './store/redis/client'
 import { RedisStore } from './store/redis/redis'
 import type { Store } from './store/store'
@@ -14,7 +14,7 @@ const readRedis: Check<RedisClient | undefined> = (given, path) =>
 const readStore: Check<Store | undefined> = (given, path) =>
   given === undefined || isStore(given)
     ? given
-    : deny(path, `of type ${typeof given}`, 'a Store, such as new MemoryStore()')
+    : deny(path, typeOf(given), 'a Store, such as new MemoryStore()')
 
 /** Reads the two options that say where sessions live. */
 export const readStoreOption = { redis: readRedis, store: readStore }

@@ -105,6 +105,19 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     ],
     [{ trustedOrigins: ['https://a.b/'] }, /trustedOrigins is \["https:\/\/a\.b\/"\]/],
     [{ trustedOrigins: ['*'] }, /trustedOrigins/],
+    [
+      { trustedOrigins: ['https://*.a.b'] },
+      /trustedOrigins is \["https:\/\/\*\.a\.b"\]; allowed: .*, with a RegExp for a pattern/
+    ],
+    [{ trustedOrigins: ['wss://a.b'] }, /trustedOrigins is \["wss:\/\/a\.b"\]/],
+    [{ routes: { refresh: { handler () {} } } }, /routes\.refresh\.handler is a function; allowed: Fast/],
+    [
+      { routes: { logout: { method: 'GET' } } },
+      /logout\.method is "GET"; allowed: .* to merge, without method, url, path and handler/
+    ],
+    [{ routes: { jwks: { url: '/keys' } } }, /routes\.jwks\.url is "\/keys"/],
+    [{ routes: { metadata: { path: '/' } } }, /routes\.metadata\.path is "\/"/],
+    [{ routes: { device: { handler () {} } } }, /routes\.device\.handler is a function/],
     [{ storeTimeout: 0 }, /storeTimeout is 0/],
     [{ claims: {} }, /claims is an object; allowed: a function/],
     [{ onReuse: 'log' }, /onReuse is "log"/],
@@ -151,6 +164,23 @@ t.test('a wrong option is named, with what was given and what is allowed', async
   for (const [options, message] of wrong) {
     const error = await register({ secret, store, ...options })
     t.match(error, { code: 'INVALID_OPTION', message }, String(message))
+  }
+})
+
+t.test('null is no way to leave an option out', async (t) => {
+  const options = [
+    'redis', 'store', 'accessToken', 'refreshToken', 'maxSessions', 'prefix',
+    'decorateAuthenticate', 'routes', 'trustedOrigins', 'storeTimeout', 'claims', 'onReuse',
+    'revocation', 'durability', 'accessToken.cookie', 'accessToken.audience', 'refreshToken.cookie',
+    'refreshToken.cookie.domain', 'refreshToken.spentOn', 'refreshToken.bindings',
+    'routes.refresh', 'routes.logout', 'routes.jwks', 'routes.metadata', 'routes.device'
+  ]
+  for (const option of options) {
+    const given = option.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), null)
+    const message = new RegExp(`option ${option} is (?:of type )?null; allowed: `)
+    t.match(
+      await register({ secret, store, ...given as object }), { code: 'INVALID_OPTION', message }
+    )
   }
 })
 

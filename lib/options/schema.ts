@@ -39,7 +39,7 @@ export const isObject = (given: unknown): given is Record<string, unknown> =>
 export function object<T extends Table> (table: T): Check<Read<T>> {
   return (given, path) => {
     const at = (name: string) => path === '' ? name : `${path}.${name}`
-    const options = given ?? {}
+    const options = given === undefined ? {} : given
     if (!isObject(options)) deny(path, describe(given), 'an object')
     for (const name of Object.keys(options)) {
       if (!Object.hasOwn(table, name)) {

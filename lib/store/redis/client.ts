@@ -1,4 +1,4 @@
-import { deny } from '../../options/schema'
+import { deny, typeOf } from '../../options/schema'
 import { createTimeout } from '../timeout'
 import { onReady } from './on-ready'
 
@@ -64,7 +64,7 @@ export function checkRedisClient (given: unknown, path: string): RedisClient {
   const lacking = lacks(given)
   if (lacking === undefined) return given as RedisClient
   // A URL given by mistake may hold a password: only the type of what was given is said.
-  const what = lacking === '' ? `of type ${typeof given}` : `a client without ${lacking}`
+  const what = lacking === '' ? typeOf(given) : `a client without ${lacking}`
   return deny(path, what, 'a Redis or Cluster of ioredis or iovalkey')
 }
 
