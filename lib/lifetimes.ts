@@ -16,7 +16,9 @@ export function chooseIdleLifetime (
 }
 
 /** Returns what to log of lifetimes in ms that are allowed, and seldom meant. */
-export function lifetimeWarnings (lifetime: number, idleLifetime: number): string[] {
+export function lifetimeWarnings (
+  lifetime: number, idleLifetime: number, gracePeriod: number
+): string[] {
   const given = `accessToken.lifetime is ${lifetime / 1000} s`
   return [
     ...lifetime > days
@@ -25,6 +27,10 @@ export function lifetimeWarnings (lifetime: number, idleLifetime: number): strin
       : [],
     ...lifetime > idleLifetime
       ? [`${given}, more than refreshToken.idleLifetime: a session can run out before it`]
+      : [],
+    ...gracePeriod > idleLifetime
+      ? [`refreshToken.gracePeriod is ${gracePeriod / 1000} s, more than ` +
+        'refreshToken.idleLifetime: a refresh token expires before it can count as reuse']
       : []
   ]
 }

@@ -109,7 +109,8 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
     push: checkRevocation(revocation, cookieMode, settings.store),
     durability: checkDurability(rest.durability, settings.store),
     warnings: [
-      ...lifetimeWarnings(lifetime, idleLifetime), ...issuerWarnings(settings.routes, access.issuer)
+      ...lifetimeWarnings(lifetime, idleLifetime, others.gracePeriod),
+      ...issuerWarnings(settings.routes, access.issuer)
     ]
   }
 }

@@ -192,6 +192,11 @@ t.test('durations that are allowed and seldom meant are said', async (t) => {
   t.match(lines.join(''), /accessToken\.lifetime is 172800 s, more than a day/)
   await build(t, { server, accessToken: { lifetime: '2h' }, refreshToken: { idleLifetime: '1h' } })
   t.match(lines.join(''), /accessToken\.lifetime is 7200 s, more than refreshToken\.idleLifetime/)
+  t.notMatch(lines.join(''), 'gracePeriod')
+  await build(t, { server, refreshToken: { gracePeriod: '10m', idleLifetime: '5m' } })
+  const never = 'refreshToken.gracePeriod is 600 s, more than refreshToken.idleLifetime: ' +
+    'a refresh token expires before it can count as reuse'
+  t.match(lines.join(''), never)
   await t.rejects(build(t, { storeTimeout: 31 }), { code: 'INVALID_OPTION', message: /up to 30 s/ })
 })
 
