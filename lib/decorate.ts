@@ -3,7 +3,7 @@ import { createAuthenticate, replyOf } from './actions/authenticate'
 import { createCredentialsOf, credentialsOf } from './actions/credentials-of'
 import { guardOf } from './actions/imported-guard'
 import { createLogin } from './actions/login'
-import { createLogout } from './actions/logout'
+import { createLogout, readLogoutOptions } from './actions/logout'
 import { createSessions } from './actions/manage-sessions'
 import { createRenewals } from './actions/renewals'
 import { EndingUnconfirmedError, StoreUnavailableError, type Refusal } from './errors'
@@ -46,11 +46,12 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
     })
   })
   fastify.decorateReply('logout', async function (this: FastifyReply, options) {
+    const asked = readLogoutOptions(options, 'reply.logout')
     const credentials = readCredentials(this.request)
     const confirmed = await refuseToHandler(this, async () => {
       if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
       renewals.drop(this.request)
-      return await logout(credentials, this.request, options)
+      return await logout(credentials, this.request, asked)
     })
     if (credentials.transport === 'cookie') clearTokens(services, this)
     return confirmed

@@ -10,7 +10,7 @@ type Constructor = createError.FastifyErrorConstructor<
 const refusal = (code: string, message: string, status = 401): Constructor =>
   createError(code, message, status, Error, false)
 
-/** A wrong option, an unknown one, or no store; thrown by the registration. */
+/** A wrong option, an unknown one, or no store: the application's mistake. */
 export const InvalidOptionError: Constructor = createError('INVALID_OPTION', '%s', 500)
 /** Wrong arguments of `reply.login`: the application's mistake. */
 export const InvalidLoginError: Constructor = createError('INVALID_LOGIN', '%s', 500)

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import fastifyRedis from '@fastify/redis'
 import authPlugin, { MemoryStore } from '../lib/index'
-import { secret } from './support/app'
+import { build, secret } from './support/app'
 import { redisFor } from './support/servers/redis'
 
 const store = new MemoryStore()
@@ -182,6 +182,57 @@ t.test('null is no way to leave an option out', async (t) => {
       await register({ secret, store, ...given as object }), { code: 'INVALID_OPTION', message }
     )
   }
+})
+
+t.test('the options of a store are checked as those of the plugin are', async (t) => {
+  const wrong: Array<[options: unknown, message: RegExp]> = [
+    [{ now: 5 }, /The option MemoryStore\.now is 5; allowed: a function/],
+    [{ nwo: Date.now }, /The option MemoryStore\.nwo is unknown; allowed: MemoryStore\.now/],
+    [Date.now, /The option MemoryStore is a function; allowed: an object/],
+    [null, /The option MemoryStore is null/]
+  ]
+  for (const [options, message] of wrong) {
+    t.throws(() => new MemoryStore(options as never), { code: 'INVALID_OPTION', message })
+  }
+})
+
+t.test('a call with wrong options is refused, and ends nothing', async (t) => {
+  const { app, login } = await build(t, {
+    extend: (app) => {
+      app.post('/bye', async (request, reply) => await reply.logout(request.body as never))
+      app.post('/guard', async (request) => await request.authenticate(request.body as never))
+    }
+  })
+  const { authorization } = await login()
+  const { sessions } = app
+  const [{ sid } = { sid: '' }] = await sessions.list('ada')
+  const all = 'fastify.sessions.revokeAll'
+  const wrong: Array<[options: unknown, message: string]> = [
+    [{ exept: sid }, `The option ${all}.exept is unknown; allowed: ${all}.except`],
+    [{ except: [sid] }, `The option ${all}.except is ["${sid}"]; allowed: the sid of a session, or null`],
+    [sid, `The option ${all} is "${sid}"; allowed: an object`],
+    [null, `The option ${all} is null`]
+  ]
+  for (const [options, message] of wrong) {
+    await t.rejects(sessions.revokeAll('ada', options as never), { code: 'INVALID_OPTION', message })
+  }
+  const calls: Array<[url: string, payload: object, message: string]> = [
+    ['/bye', { al: true }, 'The option reply.logout.al is unknown; allowed: reply.logout.all'],
+    ['/bye', { byCaller: false }, 'The option reply.logout.byCaller is unknown'],
+    ['/bye', { all: 'yes' }, 'The option reply.logout.all is "yes"; allowed: true or false'],
+    ['/guard', { lvie: true }, 'The option request.authenticate.lvie is unknown']
+  ]
+  for (const [url, payload, message] of calls) {
+    const response =
+      await app.inject({ method: 'POST', url, payload, headers: { authorization } })
+    t.match(response.json(), { statusCode: 500, code: 'INVALID_OPTION', message })
+    t.notOk(response.headers['set-cookie'])
+  }
+  for (const payload of [{ al: true }, { except: sid }]) {
+    await t.rejects(sessions.open({ sub: 'ada' }, payload as never), { code: 'INVALID_LOGIN' })
+    await t.rejects(sessions.update('ada', sid, payload as never), { code: 'INVALID_LOGIN' })
+  }
+  t.match(await sessions.list('ada'), [{ sid }])
 })
 
 t.test('a wrong secret is refused without being named', async (t) => {

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Credentials } from '../http/credentials'
+import { isBoolean, object, value } from '../options/schema'
 import { userTagOf } from '../session/content'
 import type { Ending } from '../session/endings'
 import type { Services } from '../services'
@@ -13,6 +14,9 @@ export interface LogoutOptions {
   /** Ends all sessions of the user, not this one alone. @default false */
   all?: boolean | undefined
 }
+
+/** Reads the options of `reply.logout`. @throws INVALID_OPTION */
+export const readLogoutOptions = object({ all: value(isBoolean, 'true or false', false) })
 
 interface Named {
   userTag: string

@@ -1,5 +1,5 @@
 import { EndingUnconfirmedError, InvalidLoginError, StoreUnavailableError, refuse } from '../errors'
-import { describe, isObject } from '../options/schema'
+import { describe, isObject, object, value } from '../options/schema'
 import { readClaims, type Complain } from '../session/claims'
 import { packContent, readContent, userTagOf, type Content } from '../session/content'
 import type { Ending } from '../session/endings'
@@ -44,7 +44,10 @@ export interface Sessions {
    * Ends one session of this user; `false` if there is no such session, or it is another user's.
    */
   revoke: (sub: string, sid: string) => Promise<boolean>
-  /** Ends all sessions of a user, except one; resolves with how many. */
+  /**
+   * Ends all sessions of a user, except one; resolves with how many. Rejects with INVALID_OPTION
+   * for wrong options.
+   */
   revokeAll: (sub: string, options?: { except?: string | null | undefined }) => Promise<number>
   /**
    * Changes a session; `false` if there is no such session of this user. Rejects with INVALID_LOGIN
@@ -61,6 +64,10 @@ const isName = (given: unknown): given is string => typeof given === 'string' &&
 const invalid: Complain = (sentence) =>
   new InvalidLoginError(`fastify.sessions.update: ${sentence}`)
 const attempts = 10
+const isExcept = (given: unknown): given is string | null =>
+  given === null || typeof given === 'string'
+const readRevokeAllOptions =
+  object({ except: value(isExcept, 'the sid of a session, or null', undefined) })
 
 /** Creates `fastify.sessions`. */
 export function createSessions (services: Services): Sessions {
@@ -87,10 +94,10 @@ export function createSessions (services: Services): Sessions {
     },
 
     revokeAll: async (sub, options) => {
+      const { except } = readRevokeAllOptions(options, 'fastify.sessions.revokeAll')
       if (!isName(sub)) return 0
       const userTag = userTagOf(sub)
-      const except = isName(options?.except) ? options.except : undefined
-      const outcome = await store.endAll(userTag, { except })
+      const outcome = await store.endAll(userTag, { except: except ?? undefined })
       const ended = outcome.outcome === 'done' ? outcome.ended : []
       const records = ended.length > 0 ? ended : [undefined]
       await conclude(

@@ -1,7 +1,11 @@
+import { object, value } from '../options/schema'
 import { judge, present, type Kept } from './presentation'
 import type {
   Creation, EndedAll, EndingAll, Listener, Outcome, Rotation, SessionRecord, Store
 } from './store'
+
+const isClock = (given: unknown): given is () => number => typeof given === 'function'
+const readOptions = object({ now: value(isClock, 'a function', undefined) })
 
 const byAge = (a: SessionRecord, b: SessionRecord): number => a.createdAt - b.createdAt
 
@@ -16,8 +20,10 @@ export class MemoryStore implements Store {
   /**
    * @param options.now a clock in ms since the epoch, for tests
    * @default options.now Date.now
+   * @throws INVALID_OPTION
    */
-  constructor ({ now = Date.now }: { now?: (() => number) | undefined } = {}) {
+  constructor (options: { now?: (() => number) | undefined } = {}) {
+    const { now = Date.now } = readOptions(options, 'MemoryStore')
     this.now = () => Math.floor(now())
   }
 
