@@ -35,8 +35,7 @@ t.test('on one server', async (t) => {
     const seen = await monitor(server)
     const outcomes = await Promise.all(
       users.map(
-        async (user, i) =>
-          await refresh(store, user, 1, { content: i % 2 === 0 ? `text of ${user}` : undefined })
+        async (user) => await refresh(store, user, 1, { content: `text of ${user}` })
       )
     )
     t.strictSame(
@@ -49,7 +48,7 @@ t.test('on one server', async (t) => {
         session: {
           sid: sidOf(user),
           generation: 2,
-          content: i % 2 === 0 ? `text of ${user}` : creation().content
+          content: `text of ${user}`
         }
       }
       t.match(outcomes[i], wanted)
@@ -109,6 +108,22 @@ t.test('on one server', async (t) => {
       (await seen.flush()).map(([name, , keys]) => `${name} ${keys}`),
       ['evalsha 2', 'evalsha 2']
     )
+  })
+
+  t.test('so do those that keep their content and those that do not', async (t) => {
+    await login(store, users.slice(0, 4))
+    const seen = await monitor(server)
+    const contents = ['new', undefined, 'new', undefined]
+    const outcomes = await Promise.all(
+      contents.map(async (content, i) => await refresh(store, `user-${i}`, 1, { content }))
+    )
+    t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), [
+      'evalsha 2',
+      'evalsha 2'
+    ])
+    for (const [i, content = creation().content] of contents.entries()) {
+      t.match(outcomes[i], { outcome: 'rotated', session: { sid: sidOf(`user-${i}`), content } })
+    }
   })
 
   t.test('scripts that the server has forgotten go unnoticed', async (t) => {

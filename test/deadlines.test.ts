@@ -8,7 +8,6 @@ import { createScripts } from '../lib/store/redis/scripts/scripts'
 import { inTime, Sender, type Send } from '../lib/store/redis/send'
 import { ServerClock } from '../lib/store/redis/server-clock'
 import type { Ended, Store } from '../lib/store/store'
-import { rotation } from '../lib/testing/contract/subject'
 import { build, hour } from './support/app'
 import { redisFor } from './support/servers/redis'
 
@@ -102,10 +101,11 @@ t.test('rotations that go together are given up when the first of them is', asyn
     deadlines.push(giveUpAt - performance.now())
     throw new Error('not sent')
   }
-  const coalescer = new Coalescer({}, send, { lua: '', sha: '' })
+  const coalescer = new Coalescer({}, send)
   coalescer.together = true
-  const rotate = async (sid: string, timeout: number) =>
-    await t.rejects(coalescer.rotate(sid, rotation(sid, 1), timeout), /not sent/)
+  const script = { lua: '', sha: '', shared: 0 }
+  const rotate = async (key: string, timeout: number) =>
+    await t.rejects(coalescer.send(script, [key], [], performance.now() + timeout), /not sent/)
   await Promise.all([rotate('a', hour), rotate('b', 1_000), rotate('c', hour)])
   t.equal(deadlines.length, 1)
   t.ok((deadlines[0] ?? Infinity) <= 1_000)

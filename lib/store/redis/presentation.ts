@@ -1,6 +1,14 @@
 import type { Outcome, Presentation, Rotation } from '../store'
-import { streakOf, toRecord, toThumbprint, type Reply } from './scripts/record'
+import { streakOf, toRecord, type Reply } from './scripts/record'
 import type { Argument } from './send'
+
+/**
+ * Returns the 12 bytes of a thumbprint. @throws TypeError if it is not 16 characters of base64url
+ */
+export function toThumbprint (text: string): Buffer {
+  if (!/^[\w-]{16}$/.test(text)) throw new TypeError('a thumbprint is 16 characters of base64url')
+  return Buffer.from(text, 'base64url')
+}
 
 /** Returns the two thumbprints of a token as scripts read them, or '' if it has neither. */
 export function toProofs ({ boundTo = '', proof = '' }: Presentation): Buffer | '' {
@@ -11,25 +19,16 @@ export function toProofs ({ boundTo = '', proof = '' }: Presentation): Buffer | 
   }))
 }
 
-/** Returns whether two rotations can go in one command: what they have in common is sent once. */
-export const canShare = (a: Rotation, b: Rotation): boolean =>
-  a.signer === b.signer && a.spentOn === b.spentOn &&
-  a.idleLifetime === b.idleLifetime && a.gracePeriod === b.gracePeriod
-
-/** Returns the arguments of the script `rotate` for rotations that can go in one command. */
-export function toArguments (rotations: [Rotation, ...Rotation[]]): Argument[] {
-  const [{ signer, idleLifetime, gracePeriod, spentOn }] = rotations
-  const proofs = rotations.map(toProofs)
-  // A column costs each rotation an argument: it is there only if one of them needs it.
-  const withContent = rotations.some(({ content }) => content !== undefined)
-  const withProofs = proofs.some((each) => each !== '')
-  const digit = (spentOn === 'use' ? 1 : 0) + (withContent ? 2 : 0) + (withProofs ? 4 : 0)
+/** Returns the arguments of the script `rotate`: three that others can share, and its own. */
+export function toArguments (rotation: Rotation): Argument[] {
+  const { signer, idleLifetime, gracePeriod, spentOn, content } = rotation
+  const proofs = toProofs(rotation)
+  const digit =
+    (spentOn === 'use' ? 1 : 0) + (content === undefined ? 0 : 2) + (proofs === '' ? 0 : 4)
   const args: Argument[] = [digit === 0 ? signer : `${signer}${digit}`, idleLifetime, gracePeriod]
-  for (const [i, { sid, generation, handedOutAt, content }] of rotations.entries()) {
-    args.push(sid, generation, handedOutAt)
-    if (withContent) args.push(content === undefined ? '' : `=${content}`)
-    if (withProofs) args.push(proofs[i] as Buffer | '')
-  }
+  args.push(rotation.sid, rotation.generation, rotation.handedOutAt)
+  if (content !== undefined) args.push(`=${content}`)
+  if (proofs !== '') args.push(proofs)
   return args
 }
 

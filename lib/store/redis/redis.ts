@@ -4,11 +4,11 @@ import type {
 } from '../store'
 import { checkRedisClient, type RedisClient } from './client'
 import { Coalescer } from './coalesce'
-import { toOutcome, toProofs } from './presentation'
 import { onReady } from './on-ready'
 import { checkPermissions, checkWait } from './permissions'
+import { toArguments, toOutcome, toProofs, toThumbprint } from './presentation'
 import { RedisReplication } from './replication'
-import { toRecord, toReply, toThumbprint } from './scripts/record'
+import { toRecord, toReply } from './scripts/record'
 import { createScripts, type Script, type Scripts } from './scripts/scripts'
 import { inTime, Sender, type Argument } from './send'
 import { loadScripts, readServerInfo } from './server-info'
@@ -40,7 +40,7 @@ export class RedisStore implements Store {
     this.#channel = `${this.#prefix}ended`
     this.#scripts = createScripts(this.#channel)
     this.#sender = new Sender(client, this.#keyOf(''))
-    this.#coalescer = new Coalescer(client, this.#sender.send, this.#scripts.rotate)
+    this.#coalescer = new Coalescer(client, this.#sender.send)
     // Not only at the start: Redis may be down then, and another kind of server may come back.
     onReady(client, () => { this.#meet() })
   }
@@ -81,8 +81,9 @@ export class RedisStore implements Store {
     return (await this.#run(this.#scripts.list, userTag, [], timeout)).others
   }
 
-  rotate (userTag: string, rotation: Rotation, timeout: number) {
-    return this.#coalescer.rotate(this.#keyOf(userTag), rotation, timeout)
+  async rotate (userTag: string, rotation: Rotation, timeout: number) {
+    const args = toArguments(rotation)
+    return toOutcome(rotation, await this.#run(this.#scripts.rotate, userTag, args, timeout))
   }
 
   async update (
@@ -103,8 +104,8 @@ export class RedisStore implements Store {
       ? []
       : [token.generation, token.handedOutAt, toProofs(token), token.gracePeriod, token.spentOn]
     const args = [except, witness?.sid ?? '', ...shown]
-    const { others, ...reply } = await this.#run(this.#scripts.endAll, userTag, args, timeout)
-    if (reply.outcome === 'done') return { outcome: 'done', ended: others }
+    const reply = await this.#run(this.#scripts.endAll, userTag, args, timeout)
+    if (reply.outcome === 'done') return { outcome: 'done', ended: reply.others }
     return token === undefined ? { outcome: 'unknown' } : toOutcome(token, reply) as EndedAll
   }
 
@@ -136,13 +137,9 @@ export class RedisStore implements Store {
   }
 
   async #run (script: Script, userTag: string, args: Argument[], timeout: number) {
-    return await inTime(timeout, async (giveUpAt) => {
-      const key = this.#keyOf(userTag)
-      const [head, ...others] = await this.#coalescer.send(script, [key], args, giveUpAt)
-      const sessions = others as Array<[sid: Buffer, packed: Buffer]>
-      const records = sessions.map(([sid, packed]) => toRecord(sid.toString(), packed))
-      return { ...toReply(head as Buffer), others: records }
-    })
+    const keys = [this.#keyOf(userTag)]
+    return await inTime(timeout, async (giveUpAt) =>
+      toReply(await this.#coalescer.send(script, keys, args, giveUpAt)))
   }
 
   async #runForOne (

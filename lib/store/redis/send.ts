@@ -1,7 +1,7 @@
 import { createTimeout } from '../timeout'
 import { Readiness, type Binary, type RedisClient } from './client'
 import { createExplain } from './permissions'
-import { toReply, type Reply } from './scripts/record'
+import { nowOf, type Reply } from './scripts/record'
 import type { Script } from './scripts/scripts'
 import { ServerClock } from './server-clock'
 
@@ -51,7 +51,7 @@ export class Sender {
         throw await this.#explain(error)
       })
     const members = Array.isArray(reply) ? reply as unknown[] : [reply]
-    if (Buffer.isBuffer(members[0])) this.clock.learn(toReply(members[0]).now, sentAt)
+    if (Buffer.isBuffer(members[0])) this.clock.learn(nowOf(members[0]), sentAt)
     return members
   }
 

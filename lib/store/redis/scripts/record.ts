@@ -86,16 +86,23 @@ export interface Reply {
   msSinceRotation: number
   /** The bytes of the session that was asked for; none if there is no such session. */
   packed: Buffer
+  /** The sessions that its further members are. */
+  others: SessionRecord[]
 }
 
-/** Reads a reply. */
-export function toReply (head: Buffer): Reply {
+/** Reads the server's time of the first member of a reply, in ms since the epoch. */
+export const nowOf = (head: Buffer): number => head.readUIntBE(1, 6)
+
+/** Reads a reply; each member but the first is another session, as its sid and its bytes. */
+export function toReply (members: unknown[]): Reply {
+  const [head, ...others] = members as [Buffer, ...Array<[sid: Buffer, packed: Buffer]>]
   return {
     outcome: names[head[0] as number] as OutcomeName,
-    now: head.readUIntBE(1, 6),
+    now: nowOf(head),
     distance: head.readUInt32BE(7),
     msSinceRotation: head.readIntBE(11, 5),
-    packed: head.subarray(16)
+    packed: head.subarray(16),
+    others: others.map(([sid, packed]) => toRecord(sid.toString(), packed))
   }
 }
 
@@ -118,11 +125,3 @@ export function toRecord (sid: string, packed: Buffer): SessionRecord {
 
 /** Reads in how many generations running a repeat came. */
 export const streakOf = (packed: Buffer): number => (packed[0] as number) & 15
-
-/**
- * Returns the 12 bytes of a thumbprint. @throws TypeError if it is not 16 characters of base64url
- */
-export function toThumbprint (text: string): Buffer {
-  if (!/^[\w-]{16}$/.test(text)) throw new TypeError('a thumbprint is 16 characters of base64url')
-  return Buffer.from(text, 'base64url')
-}

@@ -12,6 +12,11 @@ import { update } from './update.lua'
 export interface Script {
   readonly lua: string
   readonly sha: string
+  /**
+   * How many of its arguments, behind `notAfter`, hold for all keys of a command; those of each key
+   * follow them. `undefined`: the script takes one key.
+   */
+  readonly shared?: number
 }
 
 /** Creates the scripts, one for each verb of a store; they publish endings on that channel. */
@@ -21,7 +26,7 @@ export function createScripts (channel: string) {
     create: toScript(create(quoted)),
     find: toScript(find),
     list: toScript(list),
-    rotate: toScript(rotate(quoted)),
+    rotate: { ...toScript(rotate(quoted)), shared: 3 },
     update: toScript(update),
     end: toScript(end(quoted)),
     endAll: toScript(endAll(quoted)),
