@@ -207,11 +207,13 @@ t.test('a session is bound by the challenge of its own login only, and once', as
   t.equal(code(await browser.post(device, foreign)), 'CROSS_ORIGIN_REQUEST')
   t.match(await app.sessions.list('ada'), [{ bound: null }])
 
+  const events = observe(t)
   t.equal(await register(browser), 200)
   t.equal(await register(browser), 200, 'a browser sends it again where the connection broke')
   t.equal(await register(thief, browser.offer), unproven, 'another key')
   t.equal((await browser.refresh()).statusCode, 200)
   t.equal(await register(browser), 200, 'while a refresh is in flight')
+  t.strictSame(events().map(([name]) => name), ['bind', 'refresh'], 'and binds once')
   t.equal(await register(browser.thief(), browser.offer), unproven, 'another key')
 
   await browser.login({ sub: 'bob' })

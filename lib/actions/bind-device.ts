@@ -42,12 +42,12 @@ export function createBindDevice (services: Services, binding: DeviceBinding) {
     const token = tokens.find(({ sid }) => sid === session.sid) as RefreshToken
     const key = shortThumbprint(session.jwk)
     if (token.boundTo !== undefined && token.boundTo !== key) throw anotherKey()
-    const record = await store.bind(token.userTag, { sid: session.sid, boundTo: key })
-    if (record === undefined || !isOfUser(readContent(record), token)) {
+    const before = await store.bind(token.userTag, { sid: session.sid, boundTo: key })
+    if (before === undefined || !isOfUser(readContent(before), token)) {
       throw refuseUnknown(services, token)
     }
-    if (record.boundTo !== key) throw anotherKey()
-    emit('bind', aboutSession(record))
+    if (before.boundTo === undefined) emit('bind', aboutSession(before))
+    else if (before.boundTo !== key) throw anotherKey()
     return {
       instructions: instruct(toIdentifier(session)),
       challenge: protocol.challenge(session, store.now())

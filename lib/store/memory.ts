@@ -90,8 +90,10 @@ export class MemoryStore implements Store {
 
   async bind (userTag: string, { sid, boundTo }: { sid: string, boundTo: string }) {
     const kept = this.#get(userTag, sid)
-    if (kept === undefined || kept.record.boundTo !== undefined) return kept?.record
-    return this.#change(userTag, kept, { boundTo })
+    if (kept !== undefined && kept.record.boundTo === undefined) {
+      this.#change(userTag, kept, { boundTo })
+    }
+    return kept?.record
   }
 
   listen (listener: Listener) {

@@ -207,8 +207,8 @@ export interface Store {
   /** Ends all sessions of a user, except one. */
   endAll: (userTag: string, ending: EndingAll, timeout: number) => Promise<EndedAll>
   /**
-   * Binds a session to a key, once: resolves with the session, bound to whichever key came first.
-   * Optional.
+   * Binds a session to a key, unless it is bound; resolves with what it was before, or
+   * `undefined`. Optional.
    */
   bind?: (userTag: string, binding: { sid: string, boundTo: string }, timeout: number) =>
   Promise<SessionRecord | undefined>

@@ -146,8 +146,9 @@ export class Model {
       case 'bind': {
         const session = this.#of(command.user).find(({ sid }) => sid === named(command.of))
         if (session === undefined) return undefined
+        const before = this.#see(session)
         session.boundTo ??= command.key
-        return this.#see(session)
+        return before
       }
       case 'rotate':
         return this.#rotate(command, named(command.of) ?? 'none')

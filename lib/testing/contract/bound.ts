@@ -23,7 +23,8 @@ export function bound (declare: Declare): void {
     await pass(minute)
     const before = await store.find(user, sid, timeout)
     const after = { ...before, boundTo: mine }
-    assert.deepEqual(await bind(store, user, sid, mine), after, 'and nothing else changes')
+    assert.deepEqual(await bind(store, user, sid, mine), before, 'what it was before')
+    assert.deepEqual(await store.find(user, sid, timeout), after, 'and nothing else changes')
     assert.deepEqual(await bind(store, user, sid, mine), after, 'asked again')
     assert.deepEqual(await bind(store, user, sid, foreign), after, 'and no other key')
     assert.deepEqual(await store.find(user, sid, timeout), after)
@@ -38,7 +39,10 @@ export function bound (declare: Declare): void {
     const { sid } = await Holder.login(store, user)
     const keys = Array.from({ length: 20 }, (_, i) => `key${String(i).padStart(13, '-')}`)
     const all = await Promise.all(keys.map(async (key) => await bind(store, user, sid, key)))
-    assert.equal(new Set(all.map((session) => session?.boundTo)).size, 1)
+    const winner = (await store.find(user, sid, timeout))?.boundTo
+    const seen = all.map((session) => session?.boundTo)
+    assert.deepEqual(seen.filter((boundTo) => boundTo !== winner), [undefined])
+    assert.equal(seen[keys.indexOf(winner ?? '')], undefined, 'it alone found nothing bound')
   })
 
   for (const spentOn of ['issue', 'use'] as const) {

@@ -7,15 +7,15 @@ import { start } from './start.lua'
  *
  * KEYS: the user's hash.
  * ARGV: notAfter, sid, the 12 bytes of the thumbprint.
- * Returns done and the session, bound to the key that came first; or unknown, or late.
+ * Returns done and the session as it was before; or unknown, or late.
  */
 export const bind = `${start}
 local sid = ARGV[2]
 ${readSession}
 if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 if flags < 128 then
-  packed = pack('>B', flags + 128) .. string.sub(packed, 2, 28) .. ARGV[3] .. string.sub(packed, 29)
-  call('HSET', key, sid, packed)
+  local head = pack('>B', flags + 128) .. string.sub(packed, 2, 28)
+  call('HSET', key, sid, head .. ARGV[3] .. string.sub(packed, 29))
 end
 return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
 `
