@@ -72,6 +72,13 @@ for (const command of ['+time', '+hgetall', '+hset', '+hdel', '+pexpireat']) {
   })
 }
 
+t.test('without +eval the log says what cannot be done', async (t) => {
+  const { lines, enter } = await start(t, rules.filter((rule) => rule !== '+eval'))
+  const consequence = 'scripts that the server does not know, as after a restart, fail'
+  t.match(lines.join(''), `the Redis user may not run EVAL: ${consequence}`)
+  t.equal((await enter()).statusCode, 200, 'those that it knows run')
+})
+
 for (const rule of ['+publish', '+subscribe', '&jwt:*']) {
   t.test(`without ${rule} the log says why nothing is pushed`, async (t) => {
     const { lines } = await start(t, rules.filter((own) => own !== rule), { revocation: 'push' })
@@ -110,6 +117,14 @@ t.test('a permission that is withdrawn later is named where it is missing', asyn
     await admin.acl('SETUSER', 'app', `+${command}`)
   }
   t.equal((await refresh(client)).statusCode, 200, 'and once it is given back, all goes on')
+})
+
+t.test('who may not ask what is missing is told what the server says', async (t) => {
+  const { admin, app, login } = await start(t, rules)
+  await login()
+  await admin.acl('SETUSER', 'app', '-hset', '-eval')
+  const reason = /^(?!.*EVAL).*script/
+  await t.rejects(app.sessions.open({ sub: 'ada' }), { code: 'STORE_UNAVAILABLE', reason })
 })
 
 t.test('many who miss one permission ask once which it is', async (t) => {

@@ -16,17 +16,24 @@ const isForbiddenInScript = (message: string): boolean =>
 export const forbid = (action: string, consequence: string): string =>
   `the Redis user may not ${action}: ${consequence}`
 
+const lost = 'sessions cannot be kept'
+
+// Resolves with the commands of scripts that this user may not run.
+const findForbidden = async (client: Pick<RedisClient, 'eval'>, key: string): Promise<string[]> =>
+  await client.eval(permissions, 1, key) as string[]
+
+const forbidCommands = (commands: string[]): string[] =>
+  commands.length === 0 ? [] : [forbid(`run ${commands.join(', ')}`, lost)]
+
 /** Finds out what this user may not do with keys that begin as this one does. */
 export async function checkPermissions (
   client: Pick<RedisClient, 'eval'>, key: string
 ): Promise<string[]> {
-  const forbidden = await client.eval(permissions, 1, key).catch((error: Error) => {
+  return await findForbidden(client, key).then(forbidCommands, (error: Error) => {
     if (!isForbidden(error)) throw error
-    return / keys?\b/.test(error.message) ? `use the key ${key}` : ['EVAL']
-  }) as string[] | string
-  if (forbidden.length === 0) return []
-  const action = typeof forbidden === 'string' ? forbidden : `run ${forbidden.join(', ')}`
-  return [forbid(action, 'sessions cannot be kept')]
+    if (/ keys?\b/.test(error.message)) return [forbid(`use the key ${key}`, lost)]
+    return [forbid('run EVAL', 'scripts that the server does not know, as after a restart, fail')]
+  })
 }
 
 /** Finds out whether this user may wait for replicas; with none to wait for, it takes no time. */
@@ -39,14 +46,15 @@ export async function checkWait (client: RedisClient): Promise<string[]> {
 
 /**
  * Creates what says why a script failed: some servers do not name the command that a user may not
- * run. One question serves all who ask at once.
+ * run. One question serves all who ask at once; if it fails, the error says what it says.
  */
 export function createExplain (client: Pick<RedisClient, 'eval'>, key: string) {
   let asked: Promise<string[]> | undefined
 
   return async function explain (error: Error): Promise<Error> {
     if (!isForbiddenInScript(error.message)) return error
-    asked ??= checkPermissions(client, key).finally(() => { asked = undefined })
+    asked ??= findForbidden(client, key).then(forbidCommands, () => [])
+      .finally(() => { asked = undefined })
     const [forbidden] = await asked
     return forbidden === undefined ? error : new Error(forbidden)
   }
