@@ -104,6 +104,7 @@ t.test('the devices of a user', async (t) => {
       ]
     )
     t.match(devices[0], { createdAt: Number, refreshedAt: Number })
+    t.ok(devices.every(({ createdAt, refreshedAt }) => refreshedAt >= createdAt))
   })
 
   t.test('are logged out one by one, on every node at once, and never by somebody else',

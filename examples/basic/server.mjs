@@ -70,7 +70,7 @@ async function demo (app) {
     const sessions = await app.sessions.list(user.sub)
     return sessions.map(({ sid, device, bound, createdAt, refreshedAt }) => {
       // To the minute: who knows the very moment could refresh right after the owner.
-      const seenAt = refreshedAt - refreshedAt % 60_000
+      const seenAt = Math.max(createdAt, refreshedAt - refreshedAt % 60_000)
       return { sid, device, bound, createdAt, refreshedAt: seenAt, current: sid === current }
     })
   })

@@ -31,7 +31,7 @@ app.get('/devices', { onRequest: app.authenticate }, async ({ user, sid: current
   const sessions = await app.sessions.list(user.sub)
   return sessions.map(({ sid, device, bound, createdAt, refreshedAt }) => {
     // To the minute: who knows the very moment could refresh right after the owner.
-    const seenAt = refreshedAt - refreshedAt % 60_000
+    const seenAt = Math.max(createdAt, refreshedAt - refreshedAt % 60_000)
     return { sid, device, bound, createdAt, refreshedAt: seenAt, current: sid === current }
   })
 })

@@ -94,7 +94,7 @@ export async function pages (app, { secret, store, lifetime, stylesheet }) {
       const devices = (await app.sessions.list(user.sub)).map(
         ({ sid, device, createdAt, refreshedAt }) => {
           // To the minute: who knows the very moment could refresh right after the owner.
-          const seenAt = refreshedAt - refreshedAt % 60_000
+          const seenAt = Math.max(createdAt, refreshedAt - refreshedAt % 60_000)
           return { sid, device, createdAt, refreshedAt: seenAt, current: sid === current }
         })
       return await reply.type('text/html').send(devicesPage(site, devices))

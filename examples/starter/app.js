@@ -77,7 +77,7 @@ export async function buildApp ({ secret, redisUrl, proxies = 0, ...options }) {
       const sessions = await app.sessions.list(user.sub)
       const devices = sessions.map(({ sid, device, createdAt, refreshedAt }) => {
         // To the minute: who knows the very moment could refresh right after the owner.
-        const seenAt = refreshedAt - refreshedAt % 60_000
+        const seenAt = Math.max(createdAt, refreshedAt - refreshedAt % 60_000)
         return { sid, device, createdAt, refreshedAt: seenAt, current: sid === current }
       })
       return { name: user.sub, devices }

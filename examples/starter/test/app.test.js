@@ -47,6 +47,7 @@ test('a user signs up once, logs in, sees devices, and ends one', async () => {
   const second = await enter('/login', { name, password })
   const { devices } = (await send('GET', '/account/', first)).json()
   assert.deepEqual(devices.map(({ current }) => current), [true, false])
+  assert.ok(devices.every(({ createdAt, refreshedAt }) => refreshedAt >= createdAt))
   assert.equal((await send('DELETE', `/account/devices/${devices[1].sid}`, first)).statusCode, 204)
   assert.equal((await send('GET', '/account/', second)).json().code, 'SESSION_REVOKED')
   assert.equal((await send('POST', '/auth/refresh', first)).statusCode, 200)
