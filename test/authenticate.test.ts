@@ -212,6 +212,28 @@ t.test('maxAge demands a recent login', async (t) => {
   t.equal((await pay()).json().code, 'ACCESS_TOKEN_EXPIRED')
 })
 
+t.test('a 401 in words of a handler carries the challenge, unless it has one of its own', async (t) => {
+  const { app } = await build(t, {
+    extend: (app) => {
+      app.get('/words', async (request, reply) => {
+        const refused = await request.authenticate().catch((error: Error) => error)
+        return await reply.code(401).send({ words: (refused as Error).message })
+      })
+      app.get('/own', async (request, reply) => {
+        await request.authenticate().catch(() => {})
+        return await reply.code(401).header('WWW-Authenticate', 'Basic').send()
+      })
+      app.get('/open', async (request) => {
+        await request.authenticate().catch(() => {})
+        return 'open'
+      })
+    }
+  })
+  const challenges = await Promise.all(['/words', '/own', '/open'].map(async (url) =>
+    (await app.inject(url)).headers['www-authenticate']))
+  t.strictSame(challenges, ['Bearer', 'Basic', undefined])
+})
+
 t.test('what is remembered of verified tokens is bounded by the memory that it takes', async (t) => {
   let verified = 0
   const claims = { sub: 'ada', sid: 's', iat: 1, exp: 2, auth_time: 1 }
