@@ -169,7 +169,7 @@ function redis (client: Redis, store: RedisStore): Store<Fields> {
   }
   // Bytes 4 to 9 of a session say when it was created.
   const move = (fields: Fields, createdAt: number): Fields =>
-    Object.fromEntries(Object.entries(fields).map(([name, bytes]) => name.endsWith(':')
+    Object.fromEntries(Object.entries(fields).map(([name, bytes]) => /[:!]$/.test(name)
       ? [name, bytes]
       : [name, Buffer.concat([bytes.subarray(0, 4), created(createdAt), bytes.subarray(10)])]))
   return {

@@ -140,8 +140,8 @@ t.test('RedisStore', async (t) => {
     t.equal(touched, 2, 'in a day of 48 rotations')
   })
 
-  t.test('a session takes the bytes of its content and 28 more, bound ones 12 more', async (t) => {
-    const at = async (sid: string) => await client.hstrlen('jwt:{u}', sid)
+  t.test('a session takes the bytes of its content and 28 more, bound ones a field of 12', async (t) => {
+    const at = async (field: string) => await client.hstrlen('jwt:{u}', field)
     await client.flushall()
     const holder = await Holder.login(shared, 'u', {}, { content: 'c'.repeat(36) })
     t.equal(await at(holder.sid), 64)
@@ -155,8 +155,15 @@ t.test('RedisStore', async (t) => {
     await holder.refresh('offered', holder.token, { spentOn: 'use' })
     t.equal(await at(holder.sid), 64, 'whatever has been presented')
     t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack', 'which keeps it small')
+    await client.config('RESETSTAT')
+    await holder.refresh('rotated')
+    t.match(await client.info('commandstats'), /cmdstat_hget:calls=1,/, 'nothing more is read')
     await shared.bind('u', { sid: holder.sid, boundTo: 'ThumbprintOfMine' }, timeout)
-    t.equal(await at(holder.sid), 76)
+    t.strictSame([await at(holder.sid), await at(`${holder.sid}!`)], [64, 12])
+    await holder.refresh('rotated', holder.token, { proof: 'ThumbprintOfMine', content: 'new' })
+    t.strictSame([await at(holder.sid), await at(`${holder.sid}!`)], [31, 12])
+    t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack', 'which is as small')
+    t.equal((await shared.list('u', timeout)).length, 1, 'and no session')
   })
 
   t.test('in a burst a session has one field more, until the first rotation after it', async (t) => {
@@ -191,7 +198,7 @@ t.test('RedisStore', async (t) => {
     t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack')
   })
 
-  t.test('what ends a session in a burst leaves nothing of it', async (t) => {
+  t.test('what ends a bound session in a burst leaves nothing of it', async (t) => {
     const replaced = creation({ maxSessions: 1 })
     const endings: Record<string, (holder: Holder) => Promise<unknown>> = {
       end: async ({ sid }) => await shared.end('u', sid, timeout),
@@ -200,14 +207,30 @@ t.test('RedisStore', async (t) => {
         await shared.create('u', replaced, timeout)
         await shared.end('u', replaced.sid, timeout)
       },
-      reuse: async (holder) => await holder.expect('reused', { generation: 1, at: 0 })
+      reuse: async (holder) => await holder.expect('reused', { generation: 1, at: 0 }),
+      witness: async ({ sid }) => {
+        const witness = presentation(sid, 1, { proof: 'ThumbprintOfMine' })
+        t.match(await shared.endAll('u', { witness }, timeout), { outcome: 'reused' })
+      },
+      stale: async () => {
+        await shared.create('u', creation({ idleLifetime: 30 * day }), timeout)
+        await age(client, 15 * day)
+        await shared.create('u', replaced, timeout)
+        await shared.end('u', replaced.sid, timeout)
+      },
+      confirm: async ({ sid }) => {
+        const replication = shared.replication()
+        await replication.confirm([{ userTag: 'u', sids: [sid] }], 0, timeout)
+        replication.close()
+      }
     }
     for (const [name, end] of Object.entries(endings)) {
       await client.flushall()
-      const holder = await Holder.login(shared, 'u')
+      const holder = await Holder.login(shared, 'u', { proof: 'ThumbprintOfMine' })
+      await shared.bind('u', { sid: holder.sid, boundTo: 'ThumbprintOfMine' }, timeout)
       for (let i = 0; i < 3; i++) await holder.refresh('rotated')
-      t.equal(await client.hlen('jwt:{u}'), 2, name)
-      if (name === 'reuse') await age(client, 20 * second)
+      t.equal(await client.hlen('jwt:{u}'), 3, name)
+      if (name === 'reuse' || name === 'witness') await age(client, 20 * second)
       await end(holder)
       t.strictSame(await client.keys('*'), [], name)
     }
@@ -226,7 +249,8 @@ t.test('RedisStore', async (t) => {
       long,
       late: change(4, 0x7f),
       wrong: change(15, 0x70),
-      bound: Buffer.concat([Buffer.of(128), good.subarray(1, 39)])
+      bound: change(0, 128),
+      misbound: change(0, 128)
     }
     const steps: Record<string, (store: Store, sid: string) => Promise<unknown>> = {
       list: async (store) => t.equal((await store.list('u', timeout)).length, 1),
@@ -255,8 +279,10 @@ t.test('RedisStore', async (t) => {
         await client.flushall()
         await shared.create('u', creation({ sid: 'good' }), timeout)
         await client.hset('jwt:{u}', sid, bytes)
+        if (sid === 'misbound') await client.hset('jwt:{u}', `${sid}!`, 'short')
         await step(shared, sid)
-        t.equal(await client.hexists('jwt:{u}', sid), 0, `${verb} removes what is ${sid}`)
+        const left = (await client.hkeys('jwt:{u}')).filter((field) => field.startsWith(sid))
+        t.strictSame(left, [], `${verb} removes what is ${sid}`)
         t.ok(await shared.find('u', 'good', timeout))
       }
     }

@@ -8,8 +8,8 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
   if redis.call('TYPE', key).ok == 'hash' then
     local all = redis.call('HGETALL', key)
     for i = 1, #all, 2 do
-      -- Not the marks of a session: their times are since its creation.
-      if string.sub(all[i], -1) ~= ':' then
+      -- Not the marks of a session, whose times are since its creation, and not its thumbprint.
+      if not string.find(all[i], '[:!]$') then
         local head, createdAt, rest = struct.unpack('>I4I6', all[i + 1])
         redis.call('HSET', key, all[i], struct.pack('>I4I6', head, createdAt - ms) .. string.sub(all[i + 1], rest))
       end

@@ -27,7 +27,7 @@ export function toArguments (rotation: Rotation): Argument[] {
     (spentOn === 'use' ? 1 : 0) + (content === undefined ? 0 : 2) + (proofs === '' ? 0 : 4)
   const args: Argument[] = [digit === 0 ? signer : `${signer}${digit}`, idleLifetime, gracePeriod]
   args.push(rotation.sid, rotation.generation, rotation.handedOutAt)
-  if (content !== undefined) args.push(`=${content}`)
+  if (content !== undefined) args.push(content)
   if (proofs !== '') args.push(proofs)
   return args
 }

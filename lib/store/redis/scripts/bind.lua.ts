@@ -14,8 +14,8 @@ local sid = ARGV[2]
 ${readSession}
 if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
 if flags < 128 then
-  local head = pack('>B', flags + 128) .. string.sub(packed, 2, 28)
-  call('HSET', key, sid, head .. ARGV[3] .. string.sub(packed, 29))
+  local head = pack('>B', flags + 128) .. string.sub(packed, 2)
+  call('HSET', key, sid, head, sid .. '!', ARGV[3])
 end
-return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
+return pack('${reply}', ${outcome.done}, now, 0, 0, packed .. boundTo)
 `

@@ -1,3 +1,5 @@
+import { fieldsOf } from './session.lua'
+
 /**
  * Ends again what has ended, if the server has lost that since: a failover brings back what was not
  * replicated. It writes in any case: WAIT waits for the last write of its own connection.
@@ -7,7 +9,7 @@
  * Returns nothing.
  */
 export const confirm = `
-for _, sid in ipairs(ARGV) do redis.call('HDEL', KEYS[1], sid, sid .. ':') end
+for _, sid in ipairs(ARGV) do redis.call('HDEL', KEYS[1], ${fieldsOf('sid')}) end
 redis.call('HSET', KEYS[1], '', '')
 redis.call('HDEL', KEYS[1], '')
 `

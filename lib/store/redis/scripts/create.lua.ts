@@ -1,5 +1,5 @@
 import { outcome, reply, session } from './record'
-import { findKept, readSessions } from './session.lua'
+import { fieldsOf, findKept, readSessions } from './session.lua'
 import { start } from './start.lua'
 
 /**
@@ -50,11 +50,11 @@ if kept ~= 1 then
   return kept
 end
 for i = 2, #answer do
-  call('HDEL', key, answer[i][1], answer[i][1] .. ':')
+  call('HDEL', key, ${fieldsOf('answer[i][1]')})
   redis.pcall('PUBLISH', ${channel}, answer[i][1])
 end
 for _, sid in ipairs(stale) do
-  if sid ~= ARGV[2] then call('HDEL', key, sid, sid .. ':') end
+  if sid ~= ARGV[2] then call('HDEL', key, ${fieldsOf('sid')}) end
 end
 return answer
 `

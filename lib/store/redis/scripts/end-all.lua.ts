@@ -1,5 +1,5 @@
 import { outcome, reply } from './record'
-import { readSession, readSessions } from './session.lua'
+import { fieldsOf, readSession, readSessions } from './session.lua'
 import { start } from './start.lua'
 import { judge } from './verdict.lua'
 
@@ -26,11 +26,11 @@ if sid ~= '' then
     local proofs, grace, use = ARGV[6] ~= '' and ARGV[6], ARGV[7] + 0, ARGV[8] == 'use'
     ${judge}
     if verdict == ${outcome.reused} then
-      call('HDEL', key, sid, sid .. ':')
+      call('HDEL', key, ${fieldsOf('sid')})
       redis.pcall('PUBLISH', ${channel}, sid)
     end
     if verdict == ${outcome.reused} or verdict == ${outcome.unproven} then
-      return pack('${reply}', verdict, now, math.abs(ahead), since, packed)
+      return pack('${reply}', verdict, now, math.abs(ahead), since, packed .. boundTo)
     end
   end
 end
@@ -38,7 +38,7 @@ ${readSessions}
 local answer = { pack('${reply}', ${outcome.done}, now, 0, 0, '') }
 for _, s in ipairs(sessions) do
   if s[1] ~= ARGV[2] then
-    call('HDEL', key, s[1], s[1] .. ':')
+    call('HDEL', key, ${fieldsOf('s[1]')})
     redis.pcall('PUBLISH', ${channel}, s[1])
     answer[#answer + 1] = s
   end

@@ -1,5 +1,5 @@
 import { outcome, reply } from './record'
-import { readSession } from './session.lua'
+import { fieldsOf, readSession } from './session.lua'
 import { start } from './start.lua'
 
 /**
@@ -14,7 +14,7 @@ export const end = (channel: string): string => `${start}
 local sid = ARGV[2]
 ${readSession}
 if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
-call('HDEL', key, sid, sid .. ':')
+call('HDEL', key, ${fieldsOf('sid')})
 redis.pcall('PUBLISH', ${channel}, sid)
-return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
+return pack('${reply}', ${outcome.done}, now, 0, 0, packed .. boundTo)
 `

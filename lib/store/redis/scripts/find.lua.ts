@@ -13,5 +13,5 @@ export const find = `${start}
 local sid = ARGV[2]
 ${readSession}
 if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
-return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
+return pack('${reply}', ${outcome.done}, now, 0, 0, packed .. boundTo)
 `

@@ -2,29 +2,30 @@ import type { SessionRecord } from '../../store'
 
 // A session is one field of its user's hash: `prefix{userTag}`, sid → these bytes, big-endian.
 //
-//   0       1            4           10          15        20         25       28      (40)
-//   +-------+------------+-----------+-----------+---------+----------+--------+ - - - +---------+
-//   | flags | generation | createdAt | refreshed | expires | deadline | signer | bound | content |
-//   +-------+------------+-----------+-----------+---------+----------+--------+ - - - +---------+
-//     1       3            6           5           5         5          3        12      any
+//   0       1            4           10          15        20         25       28
+//   +-------+------------+-----------+-----------+---------+----------+--------+---------+
+//   | flags | generation | createdAt | refreshed | expires | deadline | signer | content |
+//   +-------+------------+-----------+-----------+---------+----------+--------+---------+
+//     1       3            6           5           5         5          3        any
 //
-//   flags: 128 `bound` is there; 64 an offer of the next generation was handed out; 32 a repeat
-//   came in this generation; 16 it has marks; 0 to 15: in how many generations running repeats came
+//   flags: 128 it is bound; 64 an offer of the next generation was handed out; 32 a repeat came in
+//   this generation; 16 it has marks; 0 to 15: in how many generations running repeats came
 //
-// Times but createdAt are since createdAt, and negative if the clock has stepped back. So a small
-// session stays within the 64 bytes of a listpack entry: on Redis 7, with a `sub` of 12
-// characters and a label of 20, 229 bytes for one session of a user and 117 for each of five. A
-// hash for each session takes 260 to 325.
+// A bound session has a second field: sid and '!' → the 12 bytes of the thumbprint. Times but
+// createdAt are since createdAt, and negative if the clock has stepped back. So a small session
+// stays within the 64 bytes of a listpack entry: on Redis 7, with a `sub` of 12 characters and a
+// label of 20, 229 bytes for one session of a user and 117 for each of five; 293 and 181 if bound.
+// A hash for each session takes 260 to 325.
 
 /** Lua's format of a session's first 25 bytes. */
 export const session = '>BI3I6i5i5i5'
 
 /**
  * An expression of Lua: whether bytes of the right length are no session: createdAt is after
- * 2109, or the like.
+ * 2109, a thumbprint is missing, or the like.
  */
 export const garbage =
-  '(createdAt >= 4398046511104 or expires > deadline or flags >= 128 and #packed < 40)'
+  '(createdAt >= 4398046511104 or expires > deadline or flags >= 128 and #boundTo ~= 12)'
 
 /** The highest generation that fits; a session that would pass it ends. */
 export const lastGeneration = 2 ** 24 - 1
@@ -47,13 +48,13 @@ export const mark = '>I3i5'
 export const older = '>I2I4'
 
 // What a script returns, or the first member of it: whether and how it was done, and the session
-// that was asked for.
+// that was asked for, with its thumbprint.
 //
 //   0         1     7          11          16
-//   +---------+-----+----------+-----------+ - - - - +
-//   | outcome | now | distance | sinceLast | session |
-//   +---------+-----+----------+-----------+ - - - - +
-//     1         6     4          5           any
+//   +---------+-----+----------+-----------+ - - - - + - - - +
+//   | outcome | now | distance | sinceLast | session | bound |
+//   +---------+-----+----------+-----------+ - - - - + - - - +
+//     1         6     4          5           any       12
 //
 // A script costs Redis as much for one more member of a reply as for ten lines of Lua.
 
@@ -106,10 +107,11 @@ export function toReply (members: unknown[]): Reply {
   }
 }
 
-/** Reads the bytes of a session. */
+/** Reads the bytes of a session, and the thumbprint behind them. */
 export function toRecord (sid: string, packed: Buffer): SessionRecord {
   const createdAt = packed.readUIntBE(4, 6)
   const bound = (packed[0] as number) >= 128
+  const end = packed.length - (bound ? 12 : 0)
   return {
     sid,
     generation: packed.readUIntBE(1, 3),
@@ -118,8 +120,8 @@ export function toRecord (sid: string, packed: Buffer): SessionRecord {
     expiresAt: createdAt + packed.readIntBE(15, 5),
     deadline: createdAt + packed.readIntBE(20, 5),
     signer: packed.toString('latin1', 25, 28),
-    content: packed.toString('utf8', bound ? 40 : 28),
-    ...(bound ? { boundTo: packed.toString('base64url', 28, 40) } : {})
+    content: packed.toString('utf8', 28, end),
+    ...(bound ? { boundTo: packed.toString('base64url', end) } : {})
   }
 }
 

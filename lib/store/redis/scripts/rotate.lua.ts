@@ -1,5 +1,5 @@
 import { lastGeneration, mark, older, outcome, reply, session } from './record'
-import { findKept, readSession } from './session.lua'
+import { fieldsOf, findKept, readSession } from './session.lua'
 import { start } from './start.lua'
 import { judge } from './verdict.lua'
 
@@ -10,10 +10,10 @@ import { judge } from './verdict.lua'
  *
  * KEYS: of each token the hash of its user.
  * ARGV: notAfter; signer; idle lifetime in ms; grace period in ms; of each token sid, generation,
- *   when it was handed out in ms since the session's creation, and the columns that there are:
- *   '=' and the new content, or '' to keep it; proofs (see verdict), or ''.
+ *   when it was handed out in ms since the session's creation, and if they have them its new
+ *   content and its proofs (see verdict).
  *   Behind the 3 characters of the signer stands a digit, unless it is 0: 1 if tokens are spent on
- *   use, plus 2 if there is a column of contents, plus 4 if there is one of proofs.
+ *   use, plus 2 if they have new contents, plus 4 if they have proofs.
  * Returns { of each token: rotated, offered, repeated, reused or unproven, and the session; or
  *   unknown; nil if it failed }, or late.
  */
@@ -31,8 +31,7 @@ if #KEYS > 1 then call = redis.pcall end
 local replies, first = {}, 5
 for i, key in ipairs(KEYS) do
   local sid, presented, handedOutAt = ARGV[first], ARGV[first + 1] + 0, ARGV[first + 2]
-  local content = contents and ARGV[first + contents] or ''
-  local proofs = proven and ARGV[first + proven] ~= '' and ARGV[first + proven]
+  local content, proofs = contents and ARGV[first + contents], proven and ARGV[first + proven]
   first = first + columns
   ${readSession}
   replies[i] = false
@@ -46,13 +45,14 @@ for i, key in ipairs(KEYS) do
     if goesOn and presented >= ${lastGeneration} then
       goesOn, verdict = false, ${outcome.unknown}
     end
+    if flags < 128 and demanded ~= '' and (goesOn or verdict == ${outcome.repeated}) then
+      -- A binding that was lost is written again.
+      flags, boundTo = flags + 128, demanded
+      failed = type(call('HSET', key, sid .. '!', boundTo)) ~= 'number'
+    end
 
     if goesOn then
-      local bytes = content == '' and string.sub(packed, 29) or string.sub(content, 2)
-      if boundTo ~= '' then
-        if content ~= '' or flags < 128 then bytes = boundTo .. bytes end
-        if flags < 128 then flags = flags + 128 end
-      end
+      local bytes = content or string.sub(packed, 29)
       ${findKept}
       local before = kept
       if verdict == ${outcome.rotated} then
@@ -82,7 +82,7 @@ for i, key in ipairs(KEYS) do
             end
             before = each
           end
-          if burst then failed = type(call('HSET', key, sid .. ':', marks)) ~= 'number' end
+          failed = burst and type(call('HSET', key, sid .. ':', marks)) ~= 'number' or failed
         end
         if burst and not marked then
           flags = flags + 16
@@ -111,19 +111,17 @@ for i, key in ipairs(KEYS) do
       failed = failed or call('HSET', key, sid, packed) ~= 0
       if unmark then call('HDEL', key, sid .. ':') end
     elseif verdict == ${outcome.repeated} then
-      -- The first repeat of a generation counts, and a binding that was lost is written again.
-      local repeats, head, bytes = flags % 64, flags, string.sub(packed, 29)
-      if repeats < 32 then head = head + 32 + (repeats % 16 < 15 and 1 or 0) end
-      if flags < 128 and boundTo ~= '' then head, bytes = head + 128, boundTo .. bytes end
-      if head ~= flags then
-        packed = pack('>B', head) .. string.sub(packed, 2, 28) .. bytes
-        failed = call('HSET', key, sid, packed) ~= 0
+      -- The first repeat of a generation counts.
+      if flags % 64 < 32 then flags = flags + 32 + (flags % 16 < 15 and 1 or 0) end
+      if flags ~= string.byte(packed) then
+        packed = pack('>B', flags) .. string.sub(packed, 2)
+        failed = failed or call('HSET', key, sid, packed) ~= 0
       end
     elseif verdict == ${outcome.reused} or verdict == ${outcome.unknown} then
-      failed = type(call('HDEL', key, sid, sid .. ':')) ~= 'number'
+      failed = type(call('HDEL', key, ${fieldsOf('sid')})) ~= 'number'
       redis.pcall('PUBLISH', ${channel}, sid)
     end
-    if not failed then replies[i] = pack('${reply}', verdict, now, distance, since, packed) end
+    replies[i] = not failed and pack('${reply}', verdict, now, distance, since, packed .. boundTo)
   end
 end
 return replies

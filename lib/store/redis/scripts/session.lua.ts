@@ -1,19 +1,23 @@
 import { garbage, session } from './record'
 
+/** The fields of a session, for HDEL: its bytes, its marks, its thumbprint. */
+export const fieldsOf = (sid: string): string => `${sid}, ${sid} .. ':', ${sid} .. '!'`
+
 /**
  * Reads the session `sid` of the hash `key`: its bytes as `packed`, its members as locals, all
- * times but createdAt since createdAt. `packed` is false if no such session lives. What is no
- * session is removed.
+ * times but createdAt since createdAt, and its thumbprint as `boundTo`, or ''. `packed` is false
+ * if no such session lives. What is no session is removed.
  */
 export const readSession = `
-local packed = call('HGET', key, sid)
+local packed, boundTo = call('HGET', key, sid), ''
 local flags, generation, createdAt, refreshed, expires, deadline
 if packed and #packed >= 28 then
   flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
+  if flags >= 128 then boundTo = call('HGET', key, sid .. '!') or '' end
 end
 if not flags or ${garbage} then
   if type(packed) == 'string' then
-    call('HDEL', key, sid, sid .. ':')
+    call('HDEL', key, ${fieldsOf('sid')})
     packed = false
   end
 elseif createdAt + expires <= now then
@@ -23,25 +27,28 @@ end
 
 /**
  * Reads all sessions of the hash `key` that live, oldest first, as `sessions`: each { sid, bytes
- * }. `stale` has the sids of those that do not live any more. What is no session is removed.
+ * and thumbprint }. `stale` has the sids of those that do not live any more. What is no session is
+ * removed.
  */
 export const readSessions = `
 local all = call('HGETALL', key)
 local sessions, stale = {}, {}
 for i = 1, #all, 2 do
-  local sid, packed = all[i], all[i + 1]
+  local sid, packed, boundTo = all[i], all[i + 1], ''
+  local last = string.sub(sid, -1)
   local flags, generation, createdAt, refreshed, expires, deadline
   if #packed >= 28 then
     flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
+    if flags >= 128 then boundTo = call('HGET', key, sid .. '!') or '' end
   end
-  if string.sub(sid, -1) == ':' then
-    -- The marks of a session.
+  if last == ':' or last == '!' then
+    -- The marks of a session, or its thumbprint.
   elseif not flags or ${garbage} then
-    call('HDEL', key, sid, sid .. ':')
+    call('HDEL', key, ${fieldsOf('sid')})
   elseif createdAt + expires <= now then
     stale[#stale + 1] = sid
   else
-    sessions[#sessions + 1] = { sid, packed, createdAt = createdAt }
+    sessions[#sessions + 1] = { sid, packed .. boundTo, createdAt = createdAt }
   end
 end
 table.sort(sessions, function (a, b)

@@ -13,10 +13,9 @@ export const update = `${start}
 local sid = ARGV[2]
 ${readSession}
 if not packed then return pack('${reply}', ${outcome.unknown}, now, 0, 0, '') end
-local head = flags >= 128 and 40 or 28
-if string.sub(packed, head + 1) == ARGV[3] then
-  packed = string.sub(packed, 1, head) .. ARGV[4]
+if string.sub(packed, 29) == ARGV[3] then
+  packed = string.sub(packed, 1, 28) .. ARGV[4]
   call('HSET', key, sid, packed)
 end
-return pack('${reply}', ${outcome.done}, now, 0, 0, packed)
+return pack('${reply}', ${outcome.done}, now, 0, 0, packed .. boundTo)
 `

@@ -5,17 +5,17 @@ import { mark, older, outcome } from './record'
  * `presented` (its generation), `handedOutAt` (since createdAt) and `proofs`: false, or two texts
  * behind their lengths, the thumbprint that the token is bound to, and that which was proven.
  * `use`: whether tokens are spent on use; `grace`: ms. Besides: `age` of the session, `since` its
- * current token was handed out, `ahead`: how far the token is before it, `boundTo`: what the
- * session is bound to, or ''. The moment at which a token was spent can be in the future, if the
- * clock has stepped back.
+ * current token was handed out, `ahead`: how far the token is before it, `demanded`: what must be
+ * proven, as the session says or else the token, or ''. The moment at which a token was spent can
+ * be in the future, if the clock has stepped back.
  */
 export const judge = `
 local age = now - createdAt
 local since, ahead = age - refreshed, presented - generation
-local boundTo, proof, verdict = '', '', ${outcome.rotated}
-if proofs then boundTo, proof = unpack('>Bc0Bc0', proofs) end
-if flags >= 128 then boundTo = string.sub(packed, 29, 40) end
-if boundTo ~= '' and boundTo ~= proof then
+local demanded, proof, verdict = '', '', ${outcome.rotated}
+if proofs then demanded, proof = unpack('>Bc0Bc0', proofs) end
+if boundTo ~= '' then demanded = boundTo end
+if demanded ~= '' and demanded ~= proof then
   verdict = ${outcome.unproven}
 elseif ahead < 0 then
   verdict = ${outcome.reused}
