@@ -51,6 +51,7 @@ declare global {
   const oldOptions: any
   const oldLogin: any
   const landing: (to: unknown) => string
+  const credentials: object
   const currentUser: AsyncLocalStorage<any>
   const render: (listener: any) => any
   const requestOf: (token: string) => FastifyRequest
