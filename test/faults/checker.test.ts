@@ -135,6 +135,10 @@ t.test('a living session is not refused', async (t) => {
   t.strictSame(broken([login(0), expired]), rule)
   t.strictSame(broken([login(0), expired],
     { faults: [fault(90, 200, { stepsClock: true })] }), [])
+  const setBack = { faults: [fault(40, 60, { stepsClock: true })] }
+  t.strictSame(broken([login(0), expired], setBack), [], 'until it hears of Redis')
+  t.strictSame(broken([login(0), refresh(70, 1), expired], setBack), rule)
+  t.strictSame(broken([login(0), refresh(70, 1, { node: 1 }), expired], setBack), [])
 })
 
 t.test('what was answered 503 does not happen later; what was not answered may', async (t) => {
@@ -256,6 +260,7 @@ t.test('at rest there is no key without a TTL, and no token', async (t) => {
   const found = (dump: Key) => broken([login(0)], { dumps: [[dump]] })
   t.strictSame(found(holds('k', 1_000, session, 'some bytes')), [])
   t.strictSame(found(holds('k', -1, session)), ['the key k has no TTL'])
+  t.strictSame(found(holds('k', 1_000, 'seyJu7KkPqzT4mW0xYbLcQ')), [], 'an id that looks like one')
   const { text } = token(1)
   for (const secret of [
     text, text.slice(text.indexOf('.') + 1), key, key.toString('hex'), key.toString('base64'),

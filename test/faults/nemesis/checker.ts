@@ -124,14 +124,20 @@ function areApart (a: Entry | undefined, b: Entry | undefined, ms: number): bool
   return a !== undefined && b !== undefined && (b.from - a.to >= ms || a.from - b.to >= ms)
 }
 
-function isRefused (entry: Entry, { faults }: History): boolean {
+function isRefused (entry: Entry, { faults, entries }: History): boolean {
   const { status, code } = entry.heard
   if (status === 'lost' || status < 400 || status === 503 || code === 'DPOP_NONCE_REQUIRED') {
     return false
   }
-  // An application whose clock is ahead takes access tokens for expired, until it hears of Redis.
-  return code !== 'ACCESS_TOKEN_EXPIRED' ||
-    !faults.some((fault) => fault.stepsClock && overlap(fault, entry))
+  if (code !== 'ACCESS_TOKEN_EXPIRED') return true
+  // An application whose clock is set forward, or back to what it was, takes access tokens for
+  // expired, until it hears of Redis.
+  const hears = (from: number) => Math.min(...entries
+    .filter((other) => other.node === entry.node && isRefresh(other) && letIn(other) &&
+      other.from >= from)
+    .map(({ to }) => to))
+  return !faults.some(({ stepsClock, from, to }) =>
+    stepsClock && overlap({ from, to: Math.max(to, hears(to)) }, entry))
 }
 
 /** Reads a history, and returns everything in it that must never happen. */
