@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import { pages, textOf } from './support/recipe'
@@ -53,6 +53,17 @@ t.test('every page is found from the README in two steps', async (t) => {
   const one = step(['README.md'])
   const found = new Set([...one, ...step(one)])
   t.strictSame(pages.filter((page) => !found.has(page) && page !== 'README.md'), [])
+})
+
+t.test('what the benchmarks import of the package is there', async (t) => {
+  const folder = join(root, 'benchmark')
+  const files = readdirSync(folder).filter((file) => file.endsWith('.mjs'))
+  const imports = files.flatMap((file) =>
+    [...readFileSync(join(folder, file), 'utf8').matchAll(/'\.\.\/dist\/(.*?)\.(m?)js'/g)])
+  t.ok(imports.length > 5)
+  for (const [, path, m] of imports) {
+    t.ok(existsSync(join(root, 'lib', `${path}.${m}ts`)), `lib/${path}.${m}ts`)
+  }
 })
 
 t.test('the README says what to run, and comes to the reference soon', async (t) => {
