@@ -15,11 +15,14 @@ const deployments = {
 }
 
 t.setTimeout(soak * 240_000)
+// Both at once: most of their time they wait.
+t.jobs = Object.keys(deployments).length
 for (let round = 0; round < soak; round++) {
   for (const [title, { start, seed: fixed }] of Object.entries(deployments)) {
     // CI does the same each time; FAULTS_SEED repeats what has failed in a soak.
     const seed = Number(process.env['FAULTS_SEED'] ?? (soak === 1 ? fixed : randomInt(2 ** 32)))
     t.test(`whatever goes wrong, nothing forbidden happens: ${title}, FAULTS_SEED=${seed}`, {
+      buffered: true,
       timeout: 240_000
     }, async (t) => {
       const histories = await run(start, seed, seconds)

@@ -1,5 +1,6 @@
 import { buildSync } from 'esbuild'
 import { fork, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Proxy } from '../../support/servers/proxy'
@@ -32,7 +33,7 @@ export type Told =
  * path. So a node starts in a fraction of the time.
  */
 export function compile (): string {
-  const outfile = join(__dirname, `../../../node_modules/.cache/nemesis/${process.pid}.js`)
+  const outfile = join(__dirname, `../../../node_modules/.cache/nemesis/${randomUUID()}.js`)
   buildSync({
     entryPoints: [join(__dirname, 'node.ts')],
     outfile,
