@@ -75,6 +75,7 @@ const longer: Record<string, string> = {
   'routes/openapi.ts': 'the documentation of all routes',
   'store/memory.ts': 'the whole of a store',
   'store/redis/redis.ts': 'the whole of a store',
+  'store/redis/subscription.ts': 'one connection, from its first heartbeat to its end',
   'store/store.ts': 'the docblocks of all that a store does'
 }
 

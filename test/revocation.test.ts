@@ -308,6 +308,19 @@ t.test('a connection that the server kills is replaced', async (t) => {
   await caughtUp()
 })
 
+t.test('a session that a server has lost is refused once the client has reconnected', async (t) => {
+  const server = await redisFor(t)
+  const admin = server.client()
+  const node = await build(t, { redis: server.client(), ...push })
+  const client = await node.login()
+  t.equal((await node.me(client)).statusCode, 200)
+  // As a failover does it: data is lost, and the connection of the subscription lives on.
+  await admin.flushall()
+  t.equal((await node.me(client)).statusCode, 200, 'nobody was told')
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await refused(node, client)
+})
+
 t.test('a server that was started anew is heard again', async (t) => {
   const { server, meanwhile, caughtUp, proxy, told } = await apart(t, [
     '--appendonly',

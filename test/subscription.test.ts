@@ -41,7 +41,7 @@ function listenTo (t: Test, client: unknown) {
 }
 
 /** A client without a server: what is published comes back unless it is told otherwise. */
-class FakeClient {
+class FakeClient extends EventEmitter {
   readonly connections: FakeConnection[] = []
   echoes = true
   publishes = 0
@@ -134,6 +134,45 @@ t.test('a heartbeat goes through every master of a cluster', async (t) => {
   t.equal(heard.filter((line) => line === 'listening').length, 1, 'while one is missing')
   b.echoes = true
   await next(/^listening/)
+})
+
+t.test('a master that was none before may have lost sessions: that is a gap', async (t) => {
+  const [a, b] = [new FakeClient(), new FakeClient()]
+  let current: FakeConnection | undefined
+  for (const master of [a, b]) {
+    master.duplicate = () => {
+      current = FakeClient.prototype.duplicate.call(master)
+      current.connects()
+      return current
+    }
+    master.publish = async (channel, message) => { current?.hear(channel, message) }
+  }
+  const masters = [a]
+  const { heard, next } = listenTo(t, new FakeCluster(masters))
+  await next(/^listening/)
+  masters.splice(0, 1, b)
+  await next(/^lost: a master has changed/)
+  await next(/^listening/)
+  t.equal(heard.length, 3)
+})
+
+t.test('a client that has reconnected may ask another server: that is a gap', async (t) => {
+  const client = new FakeClient()
+  client.duplicate = () => {
+    const connection = FakeClient.prototype.duplicate.call(client)
+    connection.connects()
+    return connection
+  }
+  const { close, heard, next } = listenTo(t, client)
+  client.emit('ready')
+  await next(/^listening/)
+  t.equal(heard.length, 1, 'its first connection is none')
+  client.emit('ready')
+  await next(/^lost: the client has reconnected/)
+  await next(/^listening/)
+  close()
+  client.emit('ready')
+  t.equal(heard.length, 3)
 })
 
 t.test('a cluster of which no node is known yet is tried again', async (t) => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Listener } from '../store'
 import type { ClusterNode, RedisClient } from './client'
+import { onReady } from './on-ready'
 
 /** A connection of its own, on which channels are listened to. */
 interface Subscriber {
@@ -11,7 +12,7 @@ interface Subscriber {
 }
 
 /** What is used of a client: of a Cluster, its nodes. */
-export type Publisher = ClusterNode & Pick<RedisClient, 'nodes'>
+export type Publisher = ClusterNode & Pick<RedisClient, 'nodes' | 'on'>
 
 // All in ms.
 const heartbeatEvery = 1_000
@@ -31,7 +32,11 @@ const ownOptions = {
 export function subscribe (client: Publisher, channel: string, listener: Listener): () => void {
   const subscription = new Subscription(client, channel, listener)
   subscription.open()
-  return () => { subscription.close() }
+  const stop = onReady(client, () => { subscription.doubt('the client has reconnected') })
+  return () => {
+    stop()
+    subscription.close()
+  }
 }
 
 /**
@@ -46,6 +51,7 @@ class Subscription {
   #current: Subscriber | undefined
   #timer: NodeJS.Timeout | undefined
   #listening = false
+  #masters: ClusterNode[] = []
   /** The heartbeats that have not come back. */
   #missing = new Set<string>()
 
@@ -79,15 +85,28 @@ class Subscription {
       .catch(fail)
   }
 
+  /**
+   * Begins again, as after a gap: a server that has taken over may have lost sessions, of which
+   * nobody is told, and the connection of the subscription may have outlived that.
+   */
+  doubt (reason: string): void {
+    if (this.#listening) this.#cutOff(new Error(reason))
+  }
+
   close (): void {
     clearTimeout(this.#timer)
     this.#current?.disconnect()
     this.#current = undefined
+    this.#listening = false
   }
 
   #beat (echo: string): void {
     const masters = this.#client.nodes?.('master') ?? [this.#client]
     if (masters.length === 0) return this.#cutOff(new Error(nobody))
+    if (this.#listening && masters.some((master) => !this.#masters.includes(master))) {
+      return this.#cutOff(new Error('a master has changed'))
+    }
+    this.#masters = [...masters]
     this.#missing = new Set(masters.map(() => randomUUID()))
     const own = this.#current
     // What could not be published will not come back.

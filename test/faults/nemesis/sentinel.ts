@@ -9,7 +9,9 @@ export async function startSentinel (): Promise<Deployment> {
   const group = await SentinelGroup.create({ args: persistent, failoverTimeout: 1000 })
   await group.start()
   const servers = [group.master, group.replica]
-  const admins = new Map(servers.map((server) => [server, server.client()]))
+  // Whatever they ask of a server that is down waits until it is up.
+  const patient = { maxRetriesPerRequest: null }
+  const admins = new Map(servers.map((server) => [server, server.client(patient)]))
   const admin = (server: RedisServer) => admins.get(server) as Redis
   const other = (server: RedisServer) => servers.find((each) => each !== server) as RedisServer
 
