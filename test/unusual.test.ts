@@ -276,7 +276,7 @@ t.test('RedisStore', async (t) => {
     for (const [command, consequence] of [
       ['info', /may not run INFO: its version and maxmemory-policy are not checked/],
       ['script', /may not run SCRIPT: scripts are sent whole when first used/],
-      ['eval', /may not run EVAL: sessions cannot be kept/]
+      ['eval', /may not run EVAL: scripts that the server does not know/]
     ] as const) {
       await admin.acl('SETUSER', command, 'on', '>p', '~*', '&*', '+@all', `-${command}`)
       const client = server.client({ username: command, password: 'p', enableReadyCheck: false })
