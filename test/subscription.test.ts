@@ -93,6 +93,22 @@ class FakeCluster extends FakeClient {
   nodes (): FakeClient[] { return this.masters }
 }
 
+/** Lets connections to these masters be made at once, and hear what goes through any of them. */
+function connectAll (masters: FakeClient[]): void {
+  let current: FakeConnection | undefined
+  for (const master of masters) {
+    master.duplicate = () => {
+      current = FakeClient.prototype.duplicate.call(master)
+      current.connects()
+      return current
+    }
+    master.publish = async (channel, message) => {
+      master.publishes++
+      if (master.echoes) current?.hear(channel, message)
+    }
+  }
+}
+
 const settle = async () => await new Promise(setImmediate)
 
 t.test('before the first heartbeat has come back there is no trust, yet news counts', async (t) => {
@@ -110,21 +126,8 @@ t.test('before the first heartbeat has come back there is no trust, yet news cou
 
 t.test('a heartbeat goes through every master of a cluster', async (t) => {
   const [a, b] = [new FakeClient(), new FakeClient()]
-  const cluster = new FakeCluster([a, b])
-  // What goes through either is heard on the one that is listened to, whichever that is.
-  let current: FakeConnection | undefined
-  for (const master of [a, b]) {
-    master.duplicate = () => {
-      current = FakeClient.prototype.duplicate.call(master)
-      current.connects()
-      return current
-    }
-    master.publish = async (channel, message) => {
-      master.publishes++
-      if (master.echoes) current?.hear(channel, message)
-    }
-  }
-  const { heard, next } = listenTo(t, cluster)
+  connectAll([a, b])
+  const { heard, next } = listenTo(t, new FakeCluster([a, b]))
   await next(/^listening/)
   t.equal(a.publishes, 1)
   t.equal(b.publishes, 1)
@@ -138,15 +141,7 @@ t.test('a heartbeat goes through every master of a cluster', async (t) => {
 
 t.test('a master that was none before may have lost sessions: that is a gap', async (t) => {
   const [a, b] = [new FakeClient(), new FakeClient()]
-  let current: FakeConnection | undefined
-  for (const master of [a, b]) {
-    master.duplicate = () => {
-      current = FakeClient.prototype.duplicate.call(master)
-      current.connects()
-      return current
-    }
-    master.publish = async (channel, message) => { current?.hear(channel, message) }
-  }
+  connectAll([a, b])
   const masters = [a]
   const { heard, next } = listenTo(t, new FakeCluster(masters))
   await next(/^listening/)
@@ -158,11 +153,7 @@ t.test('a master that was none before may have lost sessions: that is a gap', as
 
 t.test('a client that has reconnected may ask another server: that is a gap', async (t) => {
   const client = new FakeClient()
-  client.duplicate = () => {
-    const connection = FakeClient.prototype.duplicate.call(client)
-    connection.connects()
-    return connection
-  }
+  connectAll([client])
   const { close, heard, next } = listenTo(t, client)
   client.emit('ready')
   await next(/^listening/)
@@ -181,11 +172,7 @@ t.test('a cluster of which no node is known yet is tried again', async (t) => {
   t.strictSame(heard, ['lost: no node of the cluster is known'])
   const node = new FakeClient()
   cluster.masters.push(node)
-  node.duplicate = () => {
-    const connection = FakeClient.prototype.duplicate.call(node)
-    connection.connects()
-    return connection
-  }
+  connectAll([node])
   await next(/^listening/)
   cluster.masters.length = 0
   await next(/^lost: no node/)

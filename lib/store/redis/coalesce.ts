@@ -60,7 +60,7 @@ export class Coalescer {
 
   #gather (script: Script, shared: number, waiting: Waiting): void {
     const group = this.#groups.find((group) =>
-      group.script === script && haveInCommon(shared, group.waiting[0].args, waiting.args))
+      group.script === script && beginAlike(shared, group.waiting[0].args, waiting.args))
     if (group === undefined) {
       if (this.#groups.length === 0) setImmediate(() => { this.#flush() })
       this.#groups.push({ script, shared, waiting: [waiting] })
@@ -122,7 +122,7 @@ export class Coalescer {
   }
 }
 
-function haveInCommon (first: number, some: Argument[], others: Argument[]): boolean {
-  for (let i = 0; i < first; i++) if (some[i] !== others[i]) return false
+function beginAlike (count: number, some: Argument[], others: Argument[]): boolean {
+  for (let i = 0; i < count; i++) if (some[i] !== others[i]) return false
   return true
 }

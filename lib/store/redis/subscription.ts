@@ -86,8 +86,8 @@ class Subscription {
   }
 
   /**
-   * Begins again, as after a gap: a server that has taken over may have lost sessions, of which
-   * nobody is told, and the connection of the subscription may have outlived that.
+   * Begins again, as after a gap, because the client may ask another server now: one that has taken
+   * over may have lost sessions, of which nobody is told, and this connection may outlive that.
    */
   doubt (reason: string): void {
     if (this.#listening) this.#cutOff(new Error(reason))
@@ -103,10 +103,10 @@ class Subscription {
   #beat (echo: string): void {
     const masters = this.#client.nodes?.('master') ?? [this.#client]
     if (masters.length === 0) return this.#cutOff(new Error(nobody))
-    if (this.#listening && masters.some((master) => !this.#masters.includes(master))) {
-      return this.#cutOff(new Error('a master has changed'))
-    }
+    const known = this.#masters
     this.#masters = [...masters]
+    const isNew = masters.some((master) => !known.includes(master))
+    if (this.#listening && isNew) return this.doubt('a master has changed')
     this.#missing = new Set(masters.map(() => randomUUID()))
     const own = this.#current
     // What could not be published will not come back.

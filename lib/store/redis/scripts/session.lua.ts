@@ -31,15 +31,15 @@ end
  * removed.
  */
 export const readSessions = `
-local all = call('HGETALL', key)
+local all, fields = call('HGETALL', key), {}
+for i = 1, #all, 2 do fields[all[i]] = all[i + 1] end
 local sessions, stale = {}, {}
-for i = 1, #all, 2 do
-  local sid, packed, boundTo = all[i], all[i + 1], ''
-  local last = string.sub(sid, -1)
+for sid, packed in pairs(fields) do
+  local boundTo, last = '', string.sub(sid, -1)
   local flags, generation, createdAt, refreshed, expires, deadline
   if #packed >= 28 then
     flags, generation, createdAt, refreshed, expires, deadline = unpack('${session}', packed)
-    if flags >= 128 then boundTo = call('HGET', key, sid .. '!') or '' end
+    if flags >= 128 then boundTo = fields[sid .. '!'] or '' end
   end
   if last == ':' or last == '!' then
     -- The marks of a session, or its thumbprint.
