@@ -28,9 +28,9 @@ export function lifetimeWarnings (
     ...lifetime > idleLifetime
       ? [`${given}, more than refreshToken.idleLifetime: a session can run out before it`]
       : [],
-    ...gracePeriod > idleLifetime
-      ? [`refreshToken.gracePeriod is ${gracePeriod / 1000} s, more than ` +
-        'refreshToken.idleLifetime: a refresh token expires before it can count as reuse']
+    ...gracePeriod >= idleLifetime
+      ? [`refreshToken.gracePeriod is ${gracePeriod / 1000} s, and a session ends after at most ` +
+        `${idleLifetime / 1000} s idle: a refresh token expires before it can count as reuse`]
       : []
   ]
 }

@@ -193,10 +193,15 @@ t.test('durations that are allowed and seldom meant are said', async (t) => {
   await build(t, { server, accessToken: { lifetime: '2h' }, refreshToken: { idleLifetime: '1h' } })
   t.match(lines.join(''), /accessToken\.lifetime is 7200 s, more than refreshToken\.idleLifetime/)
   t.notMatch(lines.join(''), 'gracePeriod')
-  await build(t, { server, refreshToken: { gracePeriod: '10m', idleLifetime: '5m' } })
-  const never = 'refreshToken.gracePeriod is 600 s, more than refreshToken.idleLifetime: ' +
+  const never = (s: number): string =>
+    `refreshToken.gracePeriod is 600 s, and a session ends after at most ${s} s idle: ` +
     'a refresh token expires before it can count as reuse'
-  t.match(lines.join(''), never)
+  await build(t, { server, refreshToken: { gracePeriod: '10m', idleLifetime: '5m' } })
+  t.match(lines.join(''), never(300))
+  await build(t, { server, refreshToken: { gracePeriod: '10m', absoluteLifetime: '4m' } })
+  t.match(lines.join(''), never(240), 'the default idle lifetime is capped')
+  await build(t, { server, refreshToken: { gracePeriod: '10m', idleLifetime: '10m' } })
+  t.match(lines.join(''), never(600))
   await t.rejects(build(t, { storeTimeout: 31 }), { code: 'INVALID_OPTION', message: /up to 30 s/ })
 })
 
