@@ -173,6 +173,81 @@ t.test('on one server', async (t) => {
     ])
   })
 
+  // No server refuses one write of a script and lets the next one pass, so the script is given a
+  // server that does, for the second of the users: whatever a script relies on may fail.
+  const refusing = (command: string, field: string, when: string) => `
+    local server = redis
+    local redis = setmetatable({}, { __index = server })
+    local function refuses (command, key, field)
+      return ${when} and key == 'jwt:{user-1}' and command == '${command}'
+        and string.find(field, '${field}')
+    end
+    redis.call = function (...)
+      if refuses(...) then error({ err = 'ERR refused' }) end
+      return server.call(...)
+    end
+    redis.pcall = function (...)
+      if refuses(...) then return { err = 'ERR refused' } end
+      return server.pcall(...)
+    end\n`
+  const proof = 'ThumbprintOfMine'
+  const idleLifetime = 40 * second
+  const bound = { idleLifetime, boundTo: proof, proof }
+  // Each session has lost its binding, is in a burst, and has a key that lives too short.
+  const steps: [what: string, outcome: string, command: string, field: string][] = [
+    ['that binds again', 'rotated', 'HSET', '!$'],
+    ['of the marks', 'rotated', 'HSET', ':$'],
+    ['of the TTL', 'rotated', 'PEXPIREAT', '^%d+$'],
+    ['of the session', 'rotated', 'HSET', '[^!:]$'],
+    ['that binds again', 'repeated', 'HSET', '!$'],
+    ['of the session', 'repeated', 'HSET', '[^!:]$']
+  ]
+  for (const [what, outcome, command, field] of steps) {
+    t.test(`a write ${what} that fails is made up for, or fails one alone: ${outcome}`, async (t) => {
+      for (const isForGood of [false, true]) {
+        await client.flushall()
+        const three = users.slice(0, 3)
+        for (const user of three) {
+          await store.create(user, creation({ sid: sidOf(user), idleLifetime }), within)
+          if (outcome === 'repeated') await refresh(store, user, 1, { idleLifetime })
+        }
+        await age(client, 5 * second)
+        const before = await store.find('user-1', sidOf('user-1'), within)
+        const lua = refusing(command, field, isForGood ? 'true' : '#KEYS > 1')
+        const unreliable = server.client()
+        Object.assign(unreliable, {
+          evalshaBuffer: async () => { throw new Error('NOSCRIPT') },
+          evalBuffer: async (script: string, ...args: [number, ...string[]]) =>
+            await unreliable.callBuffer('eval', lua + script, ...args)
+        })
+        const other = new RedisStore(unreliable)
+        await other.open(within)
+        const seen = await monitor(server)
+        const outcomes = await Promise.allSettled(
+          three.map(async (user) => await refresh(other, user, 1, bound))
+        )
+        t.strictSame(
+          (await seen.flush()).map(([name, , keys]) => `${name} ${keys}`),
+          ['eval 3', 'eval 1']
+        )
+        for (const [i, user] of three.entries()) {
+          const fails = isForGood && i === 1
+          const session = { sid: sidOf(user), generation: 2, boundTo: proof }
+          t.match(outcomes[i], fails
+            ? { reason: { message: /^ERR refused/ } }
+            : { value: { outcome, session } })
+          const found = await store.find(user, sidOf(user), within)
+          if (fails) t.strictSame(found, before, 'nothing was done')
+          else t.match(found, session)
+        }
+        t.match(await refresh(store, 'user-1', 1, bound), {
+          outcome: isForGood ? outcome : 'repeated',
+          session: { generation: 2, boundTo: proof }
+        })
+      }
+    })
+  }
+
   t.test('what reaches the server too late takes no effect on any', async (t) => {
     await login(store, users.slice(0, 3))
     await server.pause()
