@@ -36,7 +36,8 @@ export class RedisCluster {
       const node = new RedisServer({ port: await freePort(), args })
       this.nodes.push(node)
       await node.start()
-      this.#admins.set(node, node.client())
+      // Whatever they ask of a node that is down waits until it is up.
+      this.#admins.set(node, node.client({ maxRetriesPerRequest: null }))
     }
     const [first, ...others] = this.nodes
     for (const [i, node] of this.nodes.entries()) {
