@@ -8,7 +8,8 @@ import { createScripts } from '../lib/store/redis/scripts/scripts'
 import { inTime, Sender, type Send } from '../lib/store/redis/send'
 import { ServerClock } from '../lib/store/redis/server-clock'
 import type { Ended, Store } from '../lib/store/store'
-import { build, hour } from './support/app'
+import { build, hour, second } from './support/app'
+import { observe } from './support/events'
 import { redisFor } from './support/servers/redis'
 
 t.test('a process that was suspended judges by the clock that went on', async (t) => {
@@ -144,6 +145,42 @@ t.test('a denial by the claims hook waits for replicas as every ending does', as
   const client = await login()
   t.equal((await refresh(client)).statusCode, 401)
   t.equal(store.asked.length, 1)
+})
+
+t.test('all that one refresh ends is confirmed by one question', async (t) => {
+  for (const [ends, claims] of [['deny', () => null], ['reuse', undefined]] as const) {
+    const store = new Replicated()
+    const seen = observe(t)
+    const { login, refresh, clock } = await build(t, {
+      store, durability: { replicas: 1 }, refreshToken: { gracePeriod: 0 }, claims
+    })
+    const cookies: string[] = []
+    for (const sub of ['ada', 'eve', 'bob', 'cyd', 'dan']) {
+      const client = await login({ sub })
+      if (ends === 'reuse') await refresh(client)
+      cookies.push(client.cookie)
+      clock.pass(second)
+    }
+    t.equal((await refresh({ cookie: cookies.join('; ') })).statusCode, 401)
+    t.equal(seen().filter(([name]) => name === ends).length, 4)
+    t.equal(store.asked.length, 1, ends)
+    t.equal(store.asked[0]?.flatMap(({ sids }) => sids).length, 4)
+  }
+})
+
+t.test('who shares a denial waits for replicas as well, and it is told once', async (t) => {
+  const store = new Replicated()
+  const seen = observe(t)
+  const { login, refresh } = await build(t, {
+    store,
+    durability: { replicas: 1 },
+    claims: async () => await new Promise((resolve) => setImmediate(resolve, null))
+  })
+  const client = await login()
+  const both = await Promise.all([refresh(client), refresh(client)])
+  t.strictSame(both.map(({ statusCode }) => statusCode), [401, 401])
+  t.strictSame(store.asked.map(([ended]) => ended?.sids.length), [1, 1])
+  t.equal(seen().filter(([name]) => name === 'deny').length, 1)
 })
 
 t.test('of two sessions that a logout ends both are confirmed, or it is not', async (t) => {

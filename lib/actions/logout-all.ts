@@ -9,7 +9,7 @@ import type { Services } from '../services'
 import type { SessionRecord } from '../store/store'
 import type { Caller } from './caller'
 import { namedByAccessToken } from './named-by-access-token'
-import { concludeReuse, presentationOf, refuseUnknown } from './presentation'
+import { presentationOf, refuseReuse, refuseUnknown } from './presentation'
 import { findCandidates } from './refresh-candidates'
 import { refuseUnproven } from './unproven'
 import { createVerifyLiving } from './verify-living'
@@ -30,7 +30,7 @@ export function createLogoutAll (services: Services) {
       over.push(...await endAllOf(userTagOf(caller.sub), caller.sid))
       return
     }
-    const byRefresh = await endAllByRefreshToken(credentials, request)
+    const byRefresh = await endAllByRefreshToken(credentials, request, over)
     if (Array.isArray(byRefresh)) over.push(...byRefresh)
     if (settings.refreshToken.paired) {
       if (Array.isArray(byRefresh)) return
@@ -45,7 +45,7 @@ export function createLogoutAll (services: Services) {
   }
 
   async function endAllByRefreshToken (
-    credentials: Credentials, request: FastifyRequest
+    credentials: Credentials, request: FastifyRequest, over: Ending[]
   ): Promise<Ending[] | Refusal> {
     let refusal: Refusal = refuse(RefreshTokenMissingError, 'no refresh token')
     try {
@@ -64,7 +64,7 @@ export function createLogoutAll (services: Services) {
           return toEndings(outcome.ended, userTag, sid)
         }
         if (outcome.outcome === 'reused') {
-          throw await concludeReuse(services, outcome, token, request)
+          throw refuseReuse(services, outcome, token, request, over)
         }
         refusal = outcome.outcome === 'unproven'
           ? refuseUnproven(services, outcome)

@@ -5,6 +5,7 @@ import {
 } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { readContent, userTagOf, type Content } from '../session/content'
+import type { Ending } from '../session/endings'
 import type { Services } from '../services'
 import type { Presentation, Verdict } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
@@ -46,13 +47,17 @@ export function refuseUnknown ({ store }: Services, { exp }: RefreshToken): Refu
   return refuse(Refused, 'its session is over')
 }
 
-/** Concludes a reuse that the store has found: the session has ended. @see RFC 9700 §4.14.2 */
-export async function concludeReuse (
-  { settings, endings }: Services,
+/**
+ * Returns the refusal of a reuse that the store has found: the session has ended, and joins `over`.
+ * @see RFC 9700 §4.14.2
+ */
+export function refuseReuse (
+  { settings }: Services,
   verdict: Verdict,
   { userTag }: RefreshToken,
-  request: FastifyRequest
-): Promise<Refusal> {
+  request: FastifyRequest,
+  over: Ending[]
+): Refusal {
   const { session, distance, msSinceRotation } = verdict
   const { sid, generation } = session
   const details = { distance, msSinceRotation }
@@ -65,6 +70,6 @@ export async function concludeReuse (
   told.catch((error: unknown) => {
     request.log.error({ err: error, sid }, 'the onReuse hook failed')
   })
-  await endings.conclude([{ event: 'reuse', userTag, sid, record: session, details }])
+  over.push({ event: 'reuse', userTag, sid, record: session, details })
   return refuse(RefreshTokenReusedError, `${distance} generations old`)
 }

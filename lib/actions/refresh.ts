@@ -3,11 +3,12 @@ import type { ProofStatus } from '../binding/dpop/refusal'
 import { StoreUnavailableError, type AuthError, type Refusal } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { readContent, type Content } from '../session/content'
+import type { Ending } from '../session/endings'
 import type { Services } from '../services'
 import type { Outcome } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { issue, type Issued } from './issue'
-import { concludeReuse, isOfUser, presentationOf, refuseUnknown } from './presentation'
+import { isOfUser, presentationOf, refuseReuse, refuseUnknown } from './presentation'
 import { findCandidates } from './refresh-candidates'
 import { createRenewClaims } from './renew-claims'
 import { refuseUnproven } from './unproven'
@@ -27,7 +28,7 @@ export interface Refreshed {
  * @see RFC 6749 §6, RFC 9700 §4.14.2
  */
 export function createRefresh (services: Services) {
-  const { settings, refreshTokens, store, watch, emit } = services
+  const { settings, refreshTokens, store, watch, endings, emit } = services
   const { idleLifetime, spentOn } = settings.refreshToken
   const renewClaims = createRenewClaims(services)
 
@@ -39,11 +40,24 @@ export function createRefresh (services: Services) {
   return async function refresh (
     credentials: Credentials, request: FastifyRequest, atGuard = false
   ): Promise<Refreshed> {
+    const over: Ending[] = []
+    try {
+      return await refreshFirst(credentials, request, atGuard, over)
+    } finally {
+      // What has ended by then is over, whatever comes of the other tokens of the request.
+      await endings.conclude(over)
+    }
+  }
+
+  // The sessions that end by it join `over`.
+  async function refreshFirst (
+    credentials: Credentials, request: FastifyRequest, atGuard: boolean, over: Ending[]
+  ): Promise<Refreshed> {
     let refusal: Refusal | undefined
     let accident: AuthError | undefined
     for (const token of findCandidates(services, credentials, request, atGuard)) {
       try {
-        const verdict = await present(token, credentials, request, atGuard ? 401 : 400)
+        const verdict = await present(token, credentials, request, atGuard ? 401 : 400, over)
         if (!(verdict instanceof Error)) return verdict
         // Another session's cookie, left over from an earlier login or planted, must not lock the
         // living one out: what the client overcomes by another proof is said before an end.
@@ -58,7 +72,8 @@ export function createRefresh (services: Services) {
 
   // What the token is refused for is returned; only accidents are thrown.
   async function present (
-    token: RefreshToken, credentials: Credentials, request: FastifyRequest, status: ProofStatus
+    token: RefreshToken, credentials: Credentials, request: FastifyRequest, status: ProofStatus,
+    over: Ending[]
   ): Promise<Refreshed | Refusal> {
     // A cookie that outlives its session would ask the store with every request.
     if (watch.isKnownToHaveEnded(token.sid)) return refuseUnknown(services, token)
@@ -66,7 +81,7 @@ export function createRefresh (services: Services) {
     if (presentation instanceof Error) return presentation
     const renewed = settings.claims === undefined
       ? undefined
-      : await renewClaims(token, presentation, credentials, request)
+      : await renewClaims(token, presentation, credentials, request, over)
     if (renewed instanceof Error) return renewed
     const outcome = await store.rotate(token.userTag, {
       signer: refreshTokens.signer,
@@ -85,7 +100,7 @@ export function createRefresh (services: Services) {
       return refuseUnknown(services, token)
     }
     if (outcome.outcome === 'unproven') return refuseUnproven(services, outcome, credentials)
-    if (outcome.outcome === 'reused') return await concludeReuse(services, outcome, token, request)
+    if (outcome.outcome === 'reused') return refuseReuse(services, outcome, token, request, over)
     return accept(outcome, content, token)
   }
 

@@ -3,6 +3,7 @@ import { InvalidClaimsError, SessionRevokedError, refuse, type Refusal } from '.
 import type { Credentials } from '../http/credentials'
 import { callHook, readClaims, type Complain } from '../session/claims'
 import { packContent, readContent } from '../session/content'
+import type { Ending } from '../session/endings'
 import { toSession } from '../session/session'
 import type { Services } from '../services'
 import type { Presentation, SessionRecord } from '../store/store'
@@ -14,6 +15,13 @@ import { refuseUnproven } from './unproven'
 /** The content to write with the rotation; `undefined` keeps the present one. */
 type Renewed = string | undefined | Refusal
 
+/** What the hook's answer comes to. */
+interface Answer {
+  readonly renewed: string | Refusal
+  /** The session that the hook has ended by it. */
+  readonly denied?: Ending
+}
+
 const invalid: Complain = (sentence) => new InvalidClaimsError(`the claims hook: ${sentence}`)
 
 /**
@@ -21,18 +29,20 @@ const invalid: Complain = (sentence) => new InvalidClaimsError(`the claims hook:
  * a time.
  */
 export function createRenewClaims (services: Services) {
-  const { settings, store, endings } = services
-  const inFlight = new Map<string, Promise<Renewed>>()
+  const { settings, store } = services
+  const inFlight = new Map<string, Promise<Answer>>()
 
   /**
-   * Resolves with the content to write, or with what the token is refused for.
+   * Resolves with the content to write, or with what the token is refused for. A session that is
+   * denied has ended, and joins `over`.
    * @throws what the hook throws, as a 5xx
    */
   return async function renewClaims (
     token: RefreshToken,
     { boundTo, proof }: Presentation,
     credentials: Credentials,
-    request: FastifyRequest
+    request: FastifyRequest,
+    over: Ending[]
   ): Promise<Renewed> {
     const record = await store.find(token.userTag, token.sid)
     if (record === undefined || !isOfUser(readContent(record), token)) {
@@ -46,27 +56,30 @@ export function createRenewClaims (services: Services) {
     // A repeat and a reuse write no claims.
     if (token.generation < record.generation) return undefined
     const known = inFlight.get(token.sid)
-    if (known !== undefined) return await known
-    const renewal = ask(record, token, request).finally(() => {
+    const asking = known ?? ask(record, token, request).finally(() => {
       inFlight.delete(token.sid)
     })
-    inFlight.set(token.sid, renewal)
-    return await renewal
+    inFlight.set(token.sid, asking)
+    const { renewed, denied } = await asking
+    // Who shares the answer waits for the replicas as well, but the session has ended once.
+    if (denied !== undefined) over.push(known ? { ...denied, record: undefined } : denied)
+    return renewed
   }
 
   async function ask (
     record: SessionRecord,
     { userTag, sid }: RefreshToken,
     request: FastifyRequest
-  ): Promise<Renewed> {
+  ): Promise<Answer> {
     const given = await callHook(async () => await settings.claims?.(toSession(record), request))
     if (given === null) {
-      const ended = await store.end(userTag, sid)
-      await endings.conclude([{ event: 'deny', userTag, sid, record: ended }])
-      return refuse(SessionRevokedError, 'the claims hook denied the refresh')
+      return {
+        denied: { event: 'deny', userTag, sid, record: await store.end(userTag, sid) },
+        renewed: refuse(SessionRevokedError, 'the claims hook denied the refresh')
+      }
     }
     const content = { ...readContent(record), claims: readClaims(given, invalid).claims }
     checkSize(services, content, invalid)
-    return packContent(content)
+    return { renewed: packContent(content) }
   }
 }
