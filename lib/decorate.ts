@@ -46,7 +46,7 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
     })
   })
   fastify.decorateReply('logout', async function (this: FastifyReply, options) {
-    const asked = readLogoutOptions(options, 'reply.logout')
+    const asked = readLogoutOptions(options, 'reply.logout: options')
     const credentials = readCredentials(this.request)
     const confirmed = await refuseToHandler(this, async () => {
       if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)

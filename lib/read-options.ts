@@ -1,6 +1,7 @@
 import { readBindings } from './binding-option'
 import { readAccessCookie } from './http/access-cookie-settings'
 import type { CookieOptions } from './http/cookie-settings'
+import { readTrustedOrigins } from './http/trusted-origins'
 import type { ClaimsHook, ReuseHook } from './options/options'
 import {
   deny, duration, isBoolean, isListOf, isString, object, value, type Check
@@ -24,13 +25,6 @@ const isPrefix = (given: unknown): given is string =>
   typeof given === 'string' && /^(\/[\w.~-]+)*\/?$/.test(given)
 const isAudience = (given: unknown): given is string | string[] =>
   isString(given) || (isListOf(isString)(given) && given.length > 0)
-// The pages of an app's WebView or of an extension have origins that URL does not know.
-const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
-const isWebOrigin = /^https?:\/\/[^*]+$/
-const isOrigin = (given: unknown): given is string | RegExp =>
-  given instanceof RegExp ||
-  (isString(given) && URL.canParse(given) && (isAppOrigin.test(given) ||
-    (isWebOrigin.test(given) && new URL(given).origin === given)))
 const isRevocation = (given: unknown): given is 'none' | 'push' =>
   given === 'none' || given === 'push'
 const isSpentOn = (given: unknown): given is 'issue' | 'use' => given === 'issue' || given === 'use'
@@ -38,7 +32,7 @@ const isHook = <T extends ClaimsHook | ReuseHook>(given: unknown): given is T =>
   typeof given === 'function'
 
 const readStoreTimeout: Check<number> = (given, path) => {
-  const ms = duration(500)(given, path)
+  const ms = duration(500, 1, '30 s')(given, path)
   if (ms <= longestStoreTimeout) return ms
   return deny(path, `${ms / 1000} s`, 'up to 30 s: it is in seconds, as all durations')
 }
@@ -73,9 +67,7 @@ export const readOptions = object({
   prefix: value(isPrefix, "a path such as '/auth'", '/auth'),
   decorateAuthenticate: value(isBoolean, 'true or false', true),
   routes: readRoutes,
-  trustedOrigins: value(isListOf(isOrigin),
-    "an array of origins such as 'https://app.example.com', with a RegExp for a pattern of them",
-    []),
+  trustedOrigins: readTrustedOrigins,
   storeTimeout: readStoreTimeout,
   claims: value(isHook<ClaimsHook>, 'a function', undefined),
   onReuse: value(isHook<ReuseHook>, 'a function', undefined),

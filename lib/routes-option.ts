@@ -8,6 +8,8 @@ export type Routes =
 
 const isExtras = (given: unknown): given is RouteExtras | boolean =>
   isObject(given) || typeof given === 'boolean'
+const isFalseOrExtras = (given: unknown): given is RouteExtras | false =>
+  isObject(given) || given === false
 const isOptions = isObject as (given: unknown) => given is RouteExtras
 
 // What makes a route one of the plugin's: Fastify ignores these, or fails and names no route.
@@ -21,10 +23,12 @@ const route = <T>(read: Check<T>): Check<T> => (given, path) => {
   return deny(`${path}.${name}`, describe(options[name]), allowed)
 }
 
+const onByDefault = 'false or route options; the route is on without'
+
 /** Reads the option `routes`. */
 export const readRoutes = object({
-  refresh: route(value(isExtras, 'false or route options', true)),
-  logout: route(value(isExtras, 'false or route options', true)),
+  refresh: route(value(isFalseOrExtras, onByDefault, {})),
+  logout: route(value(isFalseOrExtras, onByDefault, {})),
   jwks: route(value(isExtras, 'true or route options', undefined)),
   metadata: route(value(isExtras, 'true or route options', false)),
   device: route(value(isOptions, 'route options', undefined))
@@ -55,8 +59,8 @@ export function checkRoutes (routes: ReturnType<typeof readRoutes>, given: Given
     checkIssuer(given, describe(metadata))
   }
   return {
-    refresh: extras(refresh),
-    logout: extras(logout),
+    refresh: refresh === false ? undefined : refresh,
+    logout: logout === false ? undefined : logout,
     jwks: extras(jwks),
     metadata: extras(metadata),
     device

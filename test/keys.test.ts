@@ -653,12 +653,12 @@ t.test('a wrong key fails the registration with its reason, which never says the
   }).privateKey
   const bad: [unknown, string][] = [
     [undefined, 'The option secret is missing;'],
-    [null, 'The option secret is of type null;'],
+    [null, 'The option secret is null;'],
     [12345678, 'The option secret is of type number;'],
     [{}, 'The option secret is of type object;'],
     [new Uint8Array(32), 'The option secret is of type object;'],
     [createSecretKey(newer), 'The option secret is of type object;'],
-    ['', 'The option secret is a secret of 0 bytes;'],
+    ['', 'The option secret is empty;'],
     [short, 'The option secret is a secret of 31 bytes;'],
     [Buffer.from(short), 'The option secret is a secret of 31 bytes;'],
     [[], 'The option secret is an empty array;'],
@@ -687,7 +687,7 @@ t.test('a wrong key fails the registration with its reason, which never says the
       'The option secret.public is a private key;'
     ],
     [{ private: p256.private, public: 1 }, 'The option secret.public is of type number;'],
-    [{ private: null }, 'The option secret.private is of type null;'],
+    [{ private: null }, 'The option secret.private is null;'],
     [
       { private: undefined, public: undefined },
       'The option secret is neither a private nor a public key;'

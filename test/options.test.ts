@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import fastifyRedis from '@fastify/redis'
-import authPlugin, { MemoryStore } from '../lib/index'
+import authPlugin, { MemoryStore, RedisStore } from '../lib/index'
 import { build, secret } from './support/app'
 import { redisFor } from './support/servers/redis'
 
@@ -95,21 +95,39 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ maxSessions: 0 }, /maxSessions is 0; allowed: an integer of 1 or more, or Infinity/],
     [{ maxSessions: 1.5 }, /maxSessions is 1\.5/],
     [{ maxSessions: '5' }, /maxSessions is "5"/],
+    [{ maxSessions: 5n }, /maxSessions is 5n/],
     [{ prefix: 'auth' }, /prefix is "auth"; allowed: a path/],
     [{ prefix: '/:id' }, /prefix is "\/:id"/],
     [{ routes: { refresh: 'no' } }, /routes\.refresh is "no"/],
+    [
+      { routes: { refresh: true } },
+      /routes\.refresh is true; allowed: false or route options; the route is on without/
+    ],
+    [{ routes: { logout: true } }, /routes\.logout is true; allowed: false or route options/],
     [{ routes: { jwks: true } }, /routes\.jwks is true; allowed: a ring with a key pair/],
     [
       { trustedOrigins: 'https://a.b' },
       /trustedOrigins is "https:\/\/a\.b"; allowed: an array of origins/
     ],
-    [{ trustedOrigins: ['https://a.b/'] }, /trustedOrigins is \["https:\/\/a\.b\/"\]/],
-    [{ trustedOrigins: ['*'] }, /trustedOrigins/],
+    [
+      { trustedOrigins: [/a/, 'https://a.b/', 'c'] },
+      /option trustedOrigins\[1\] is "https:\/\/a\.b\/"; allowed: the origin as browsers send it, 'https:\/\/a\.b'/
+    ],
+    [
+      { trustedOrigins: ['https://münchen.example'] },
+      /trustedOrigins\[0\] .* send it, 'https:\/\/xn--mnchen-3ya\.example'/
+    ],
+    [{ trustedOrigins: ['https://a.b', '*'] }, /trustedOrigins\[1\] is "\*"; allowed: a RegExp/],
     [
       { trustedOrigins: ['https://*.a.b'] },
-      /trustedOrigins is \["https:\/\/\*\.a\.b"\]; allowed: .*, with a RegExp for a pattern/
+      /trustedOrigins\[0\] is "https:\/\/\*\.a\.b"; allowed: a RegExp for a pattern of origins/
     ],
-    [{ trustedOrigins: ['wss://a.b'] }, /trustedOrigins is \["wss:\/\/a\.b"\]/],
+    [{ trustedOrigins: ['null'] }, /trustedOrigins\[0\] is "null"; allowed: an origin of its own/],
+    [{ trustedOrigins: ['a.b'] }, /trustedOrigins\[0\] is "a\.b"; allowed: an origin with its scheme/],
+    [{ trustedOrigins: ['wss://a.b'] }, /trustedOrigins\[0\] is "wss:\/\/a\.b"; allowed: .* scheme/],
+    [{ trustedOrigins: [''] }, /trustedOrigins\[0\] is ""; allowed: an origin such as/],
+    [{ trustedOrigins: [null] }, /trustedOrigins\[0\] is null; allowed: .* or a RegExp/],
+    [{ accessToken: { audience: /a/ } }, /accessToken\.audience is \/a\/; allowed/],
     [{ routes: { refresh: { handler () {} } } }, /routes\.refresh\.handler is a function; allowed: Fast/],
     [
       { routes: { logout: { method: 'GET' } } },
@@ -118,7 +136,7 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ routes: { jwks: { url: '/keys' } } }, /routes\.jwks\.url is "\/keys"/],
     [{ routes: { metadata: { path: '/' } } }, /routes\.metadata\.path is "\/"/],
     [{ routes: { device: { handler () {} } } }, /routes\.device\.handler is a function/],
-    [{ storeTimeout: 0 }, /storeTimeout is 0/],
+    [{ storeTimeout: 0 }, /storeTimeout is 0; allowed: a duration above 0 and up to 30 s/],
     [{ claims: {} }, /claims is an object; allowed: a function/],
     [{ onReuse: 'log' }, /onReuse is "log"/],
     [{ revocation: true }, /revocation is true; allowed: 'none' or 'push'/],
@@ -169,15 +187,16 @@ t.test('a wrong option is named, with what was given and what is allowed', async
 
 t.test('null is no way to leave an option out', async (t) => {
   const options = [
-    'redis', 'store', 'accessToken', 'refreshToken', 'maxSessions', 'prefix',
+    'secret', 'redis', 'store', 'accessToken', 'refreshToken', 'maxSessions', 'prefix',
     'decorateAuthenticate', 'routes', 'trustedOrigins', 'storeTimeout', 'claims', 'onReuse',
-    'revocation', 'durability', 'accessToken.cookie', 'accessToken.audience', 'refreshToken.cookie',
+    'revocation', 'durability', 'secret.private', 'accessToken.cookie', 'accessToken.audience',
+    'refreshToken.cookie',
     'refreshToken.cookie.domain', 'refreshToken.spentOn', 'refreshToken.bindings',
     'routes.refresh', 'routes.logout', 'routes.jwks', 'routes.metadata', 'routes.device'
   ]
   for (const option of options) {
     const given = option.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), null)
-    const message = new RegExp(`option ${option} is (?:of type )?null; allowed: `)
+    const message = new RegExp(`option ${option} is null; allowed: `)
     t.match(
       await register({ secret, store, ...given as object }), { code: 'INVALID_OPTION', message }
     )
@@ -186,14 +205,25 @@ t.test('null is no way to leave an option out', async (t) => {
 
 t.test('the options of a store are checked as those of the plugin are', async (t) => {
   const wrong: Array<[options: unknown, message: RegExp]> = [
-    [{ now: 5 }, /The option MemoryStore\.now is 5; allowed: a function/],
-    [{ nwo: Date.now }, /The option MemoryStore\.nwo is unknown; allowed: MemoryStore\.now/],
-    [Date.now, /The option MemoryStore is a function; allowed: an object/],
-    [null, /The option MemoryStore is null/]
+    [{ now: 5 }, /^MemoryStore: options\.now is 5; allowed: a function$/],
+    [{ nwo: Date.now }, /^MemoryStore: options\.nwo is unknown; allowed: options\.now$/],
+    [Date.now, /^MemoryStore: options is a function; allowed: an object$/],
+    [null, /^MemoryStore: options is null; allowed: an object$/]
   ]
   for (const [options, message] of wrong) {
     t.throws(() => new MemoryStore(options as never), { code: 'INVALID_OPTION', message })
   }
+  const clients: Array<[client: unknown, message: RegExp]> = [
+    [undefined, /^RedisStore: client is missing; allowed: a Redis or Cluster/],
+    [null, /^RedisStore: client is null; allowed: a Redis or Cluster/],
+    ['redis://:password@localhost', /^RedisStore: client is of type string; (?!.*password)/]
+  ]
+  for (const [client, message] of clients) {
+    t.throws(() => new RedisStore(client as never), { code: 'INVALID_OPTION', message })
+  }
+  t.throws(() => new RedisStore(clientOfAllMembers() as never, { prefix: '{}' }), {
+    message: /^RedisStore: options\.prefix is "\{\}"; allowed: a string without braces$/
+  })
 })
 
 t.test('a call with wrong options is refused, and ends nothing', async (t) => {
@@ -208,24 +238,27 @@ t.test('a call with wrong options is refused, and ends nothing', async (t) => {
   const [{ sid } = { sid: '' }] = await sessions.list('ada')
   const all = 'fastify.sessions.revokeAll'
   const wrong: Array<[options: unknown, message: string]> = [
-    [{ exept: sid }, `The option ${all}.exept is unknown; allowed: ${all}.except`],
-    [{ except: [sid] }, `The option ${all}.except is ["${sid}"]; allowed: the sid of a session, or null`],
-    [sid, `The option ${all} is "${sid}"; allowed: an object`],
-    [null, `The option ${all} is null`]
+    [{ exept: sid }, `${all}: options.exept is unknown; allowed: options.except`],
+    [{ except: [sid] }, `${all}: options.except is ["${sid}"]; allowed: the sid of a session, or null`],
+    [{ except: '' }, `${all}: options.except is ""; allowed: the sid of a session, or null`],
+    [sid, `${all}: options is "${sid}"; allowed: an object`],
+    [null, `${all}: options is null; allowed: an object`]
   ]
   for (const [options, message] of wrong) {
     await t.rejects(sessions.revokeAll('ada', options as never), { code: 'INVALID_OPTION', message })
   }
   const calls: Array<[url: string, payload: object, message: string]> = [
-    ['/bye', { al: true }, 'The option reply.logout.al is unknown; allowed: reply.logout.all'],
-    ['/bye', { byCaller: false }, 'The option reply.logout.byCaller is unknown'],
-    ['/bye', { all: 'yes' }, 'The option reply.logout.all is "yes"; allowed: true or false'],
-    ['/guard', { lvie: true }, 'The option request.authenticate.lvie is unknown']
+    ['/bye', { al: true }, 'reply.logout: options.al is unknown; allowed: options.all'],
+    ['/bye', { byCaller: false }, 'reply.logout: options.byCaller is unknown; allowed: options.all'],
+    ['/bye', { all: 'yes' }, 'reply.logout: options.all is "yes"; allowed: true or false'],
+    ['/guard', { lvie: true }, 'request.authenticate: options.lvie is unknown; allowed: options.live, ' +
+      'options.maxAge, options.bound']
   ]
   for (const [url, payload, message] of calls) {
     const response =
       await app.inject({ method: 'POST', url, payload, headers: { authorization } })
-    t.match(response.json(), { statusCode: 500, code: 'INVALID_OPTION', message })
+    t.match(response.json(), { statusCode: 500, code: 'INVALID_OPTION' })
+    t.equal(response.json().message, message)
     t.notOk(response.headers['set-cookie'])
   }
   for (const payload of [{ al: true }, { except: sid }]) {
@@ -233,6 +266,32 @@ t.test('a call with wrong options is refused, and ends nothing', async (t) => {
     await t.rejects(sessions.update('ada', sid, payload as never), { code: 'INVALID_LOGIN' })
   }
   t.match(await sessions.list('ada'), [{ sid }])
+})
+
+t.test('what can be nobody is no user without sessions: it is refused, and named', async (t) => {
+  const { app, login } = await build(t)
+  await login()
+  const { sessions } = app
+  const odd: Array<[sub: unknown, given: string]> = [
+    [undefined, 'undefined'], [null, 'null'], ['', '""'], [5, '5'], [NaN, 'NaN'], [true, 'true'],
+    [{ sub: 'ada' }, 'an object'], [['ada'], '["ada"]'], [Symbol.iterator, 'Symbol(Symbol.iterator)']
+  ]
+  for (const [given, described] of odd) {
+    const sub = given as string
+    const calls: Record<string, () => Promise<unknown>> = {
+      list: () => sessions.list(sub),
+      revoke: () => sessions.revoke(sub, 'x'),
+      revokeAll: () => sessions.revokeAll(sub),
+      update: () => sessions.update(sub, 'x', {})
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      await t.rejects(call(), {
+        code: 'INVALID_OPTION',
+        message: `fastify.sessions.${name}: sub is ${described}; allowed: a non-empty string`
+      })
+    }
+  }
+  t.equal((await sessions.list('ada')).length, 1)
 })
 
 t.test('a wrong secret is refused without being named', async (t) => {

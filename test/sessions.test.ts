@@ -417,7 +417,7 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
       t.match((await guarded.me(fresh, '/transfer')).json(), { code: 'SESSION_REVOKED' })
     })
 
-    t.test('an unknown user or session, or what is none, is never an error', async (t) => {
+    t.test('an unknown user or session is no error, and what can be nobody is one', async (t) => {
       const client = await login({ sub: 'known' })
       const odd: unknown[] = [
         'nobody',
@@ -437,12 +437,19 @@ function battery (t: Test, name: string, { options, pass }: Backend): void {
         Symbol.iterator
       ]
       for (const given of odd as string[]) {
+        t.equal(await sessions.revoke('known', given), false)
+        if (typeof given !== 'string' || given === '') {
+          await t.rejects(sessions.list(given), { code: 'INVALID_OPTION' })
+          await t.rejects(sessions.revoke(given, sidOf(client)), { code: 'INVALID_OPTION' })
+          await t.rejects(sessions.revokeAll(given), { code: 'INVALID_OPTION' })
+          continue
+        }
         t.strictSame(await sessions.list(given), [])
         t.equal(await sessions.revoke(given, sidOf(client)), false)
-        t.equal(await sessions.revoke('known', given), false)
         t.equal(await sessions.revokeAll(given), 0)
       }
-      const isName = (given: unknown) => given == null || typeof given === 'string'
+      const isName = (given: unknown) =>
+        given == null || (typeof given === 'string' && given !== '')
       for (const except of odd.filter(isName) as string[]) {
         t.equal((await sessions.list('known')).length, 1)
         t.equal(

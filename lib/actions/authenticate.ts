@@ -98,7 +98,7 @@ export function createAuthenticate (services: Services, renewals: Renewals) {
   async function authenticateRequest (
     request: Authenticable, options?: AuthenticateOptions, reply?: unknown
   ): Promise<AccessClaims | null> {
-    const demanded = readOptions(options, 'request.authenticate')
+    const demanded = readOptions(options, 'request.authenticate: options')
     try {
       const claims = await verify(request, reply)
       await demand(claims, demanded)

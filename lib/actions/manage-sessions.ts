@@ -1,5 +1,5 @@
 import { EndingUnconfirmedError, InvalidLoginError, StoreUnavailableError, refuse } from '../errors'
-import { describe, isObject, object, value } from '../options/schema'
+import { deny, describe, isObject, isString, object, value } from '../options/schema'
 import { readClaims, type Complain } from '../session/claims'
 import { packContent, readContent, userTagOf, type Content } from '../session/content'
 import type { Ending } from '../session/endings'
@@ -34,8 +34,8 @@ export interface OpenedSession {
 
 /**
  * `fastify.sessions`: a user's sessions, for pages of devices, for ending them, and for tests. All
- * reject with STORE_UNAVAILABLE; with `durability`, the two that end sessions reject with
- * ENDING_UNCONFIRMED.
+ * reject with STORE_UNAVAILABLE, and with INVALID_OPTION if `sub` is no non-empty string; with
+ * `durability`, the two that end sessions reject with ENDING_UNCONFIRMED.
  */
 export interface Sessions {
   /** Resolves with all sessions of a user, oldest first; with none if the user is not known. */
@@ -45,8 +45,8 @@ export interface Sessions {
    */
   revoke: (sub: string, sid: string) => Promise<boolean>
   /**
-   * Ends all sessions of a user, except one; resolves with how many. Rejects with INVALID_OPTION
-   * for wrong options.
+   * Ends all sessions of a user, except one; resolves with how many. `except: null` keeps none.
+   * Rejects with INVALID_OPTION for wrong options.
    */
   revokeAll: (sub: string, options?: { except?: string | null | undefined }) => Promise<number>
   /**
@@ -60,14 +60,17 @@ export interface Sessions {
   open: (claims: LoginClaims, options?: LoginOptions) => Promise<OpenedSession>
 }
 
-const isName = (given: unknown): given is string => typeof given === 'string' && given !== ''
 const invalid: Complain = (sentence) =>
   new InvalidLoginError(`fastify.sessions.update: ${sentence}`)
 const attempts = 10
-const isExcept = (given: unknown): given is string | null =>
-  given === null || typeof given === 'string'
+const isExcept = (given: unknown): given is string | null => given === null || isString(given)
 const readRevokeAllOptions =
   object({ except: value(isExcept, 'the sid of a session, or null', undefined) })
+
+// Nobody's sessions are what a mistake names: it must not pass for a user who has none.
+const tagOf = (sub: unknown, call: string): string => isString(sub)
+  ? userTagOf(sub)
+  : deny(`fastify.sessions.${call}: sub`, describe(sub), 'a non-empty string')
 
 /** Creates `fastify.sessions`. */
 export function createSessions (services: Services): Sessions {
@@ -83,20 +86,19 @@ export function createSessions (services: Services): Sessions {
   }
 
   return {
-    list: async (sub) => isName(sub) ? (await store.list(userTagOf(sub))).map(toSession) : [],
+    list: async (sub) => (await store.list(tagOf(sub, 'list'))).map(toSession),
 
     revoke: async (sub, sid) => {
-      if (!isName(sub) || !isName(sid)) return false
-      const userTag = userTagOf(sub)
+      const userTag = tagOf(sub, 'revoke')
+      if (!isString(sid)) return false
       const record = await store.end(userTag, sid)
       await conclude([{ event: 'revoke', userTag, sid, record }])
       return record !== undefined
     },
 
     revokeAll: async (sub, options) => {
-      const { except } = readRevokeAllOptions(options, 'fastify.sessions.revokeAll')
-      if (!isName(sub)) return 0
-      const userTag = userTagOf(sub)
+      const userTag = tagOf(sub, 'revokeAll')
+      const { except } = readRevokeAllOptions(options, 'fastify.sessions.revokeAll: options')
       const outcome = await store.endAll(userTag, { except: except ?? undefined })
       const ended = outcome.outcome === 'done' ? outcome.ended : []
       const records = ended.length > 0 ? ended : [undefined]
@@ -107,8 +109,8 @@ export function createSessions (services: Services): Sessions {
     },
 
     update: async (sub, sid, change) => {
-      if (!isName(sub) || !isName(sid)) return false
-      const userTag = userTagOf(sub)
+      const userTag = tagOf(sub, 'update')
+      if (!isString(sid)) return false
       const apply = readChange(services, change)
       let record = await store.find(userTag, sid)
       for (let left = attempts; record !== undefined && left > 0; left--) {

@@ -1,15 +1,24 @@
 import { InvalidOptionError } from '../errors'
 import { toMilliseconds } from './duration'
 
-/** Reads one option: answers its normal form, or throws INVALID_OPTION. */
+/**
+ * Reads one option: answers its normal form, or throws INVALID_OPTION. The path of an argument
+ * begins with its call: `reply.logout: options.all`.
+ */
 export type Check<T> = (given: unknown, path: string) => T
 
 type Table = Record<string, Check<unknown>>
 type Read<T extends Table> = { [K in keyof T]: ReturnType<T[K]> }
 
-/** Refuses an option by a sentence that names it, what was given and what is allowed. */
+const call = /^[\w.]+: /
+
+/**
+ * Refuses an option, or an argument, by a sentence that names it, what was given and what is
+ * allowed.
+ */
 export function deny (path: string, given: string, allowed: string): never {
-  throw new InvalidOptionError(`The option ${path} is ${given}; allowed: ${allowed}`)
+  const subject = call.test(path) ? path : `The option ${path}`
+  throw new InvalidOptionError(`${subject} is ${given}; allowed: ${allowed}`)
 }
 
 /** Describes in a few words what was given; not for secrets. */
@@ -18,6 +27,8 @@ export function describe (given: unknown): string {
     return JSON.stringify(given.length > 60 ? given.slice(0, 60) + '…' : given)
   }
   if (Array.isArray(given)) return describeList(given)
+  if (given instanceof RegExp) return String(given)
+  if (typeof given === 'bigint') return `${given}n`
   return typeof given === 'object' && given !== null
     ? 'an object'
     : typeof given === 'function'
@@ -43,7 +54,8 @@ export function object<T extends Table> (table: T): Check<Read<T>> {
     if (!isObject(options)) deny(path, describe(given), 'an object')
     for (const name of Object.keys(options)) {
       if (!Object.hasOwn(table, name)) {
-        deny(at(name), 'unknown', Object.keys(table).map(at).join(', '))
+        const names = Object.keys(table).map((known) => at(known).replace(call, ''))
+        deny(at(name), 'unknown', names.join(', '))
       }
     }
     return Object.fromEntries(
@@ -63,9 +75,11 @@ export function value<T, const F> (
 }
 
 /** Reads a duration into milliseconds. */
-export function duration<const F> (fallback: F, least: 0 | 1 = 1): Check<number | F> {
+export function duration<const F> (
+  fallback: F, least: 0 | 1 = 1, most = 'ten years'
+): Check<number | F> {
   const from = least === 0 ? 'of 0 or more' : 'above 0'
-  const allowed = `a duration ${from} and up to ten years, a number of seconds or as '30m'`
+  const allowed = `a duration ${from} and up to ${most}, a number of seconds or as '30m'`
   return (given, path) => {
     if (given === undefined) return fallback
     const ms = toMilliseconds(given)
@@ -81,4 +95,4 @@ export const isListOf = <T>(test: (given: unknown) => given is T) =>
 
 /** Describes a value by its type alone, since it may be a secret. */
 export const typeOf = (given: unknown): string =>
-  `of type ${given === null ? 'null' : typeof given}`
+  given === undefined ? 'missing' : given === null ? 'null' : `of type ${typeof given}`

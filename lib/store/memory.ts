@@ -23,7 +23,7 @@ export class MemoryStore implements Store {
    * @throws INVALID_OPTION
    */
   constructor (options: { now?: (() => number) | undefined } = {}) {
-    const { now = Date.now } = readOptions(options, 'MemoryStore')
+    const { now = Date.now } = readOptions(options, 'MemoryStore: options')
     this.now = () => Math.floor(now())
   }
 

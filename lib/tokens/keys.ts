@@ -71,7 +71,7 @@ function readKey (secret: unknown, path: string): Key {
   }
   return deny(
     path,
-    secret === undefined ? 'missing' : typeOf(secret),
+    typeOf(secret),
     'a string or Buffer of at least 32 bytes, or { private, public }'
   )
 }
@@ -83,7 +83,7 @@ function readSharedSecret (secret: Buffer, path: string): Key {
   if (secret.length < leastBytes) {
     deny(
       path,
-      `a secret of ${secret.length} bytes`,
+      secret.length === 0 ? 'empty' : `a secret of ${secret.length} bytes`,
       `at least ${leastBytes} bytes, best random ones`
     )
   }

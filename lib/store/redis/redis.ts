@@ -35,8 +35,8 @@ export class RedisStore implements Store {
    * @throws INVALID_OPTION
    */
   constructor (client: RedisClient, options: { prefix?: string | undefined } = {}) {
-    this.#client = checkRedisClient(client, 'redis')
-    this.#prefix = readOptions(options, 'RedisStore').prefix
+    this.#client = checkRedisClient(client, 'RedisStore: client')
+    this.#prefix = readOptions(options, 'RedisStore: options').prefix
     this.#channel = `${this.#prefix}ended`
     this.#scripts = createScripts(this.#channel)
     this.#sender = new Sender(client, this.#keyOf(''))
