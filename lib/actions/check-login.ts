@@ -48,16 +48,16 @@ interface Checked {
 const longestDevice = 255
 const longestData = 1024
 
-/** Creates the error of a login with wrong arguments. */
-export const invalidLogin: Complain = (sentence) =>
-  new InvalidLoginError(`reply.login: ${sentence}`)
+/** Creates what creates the error of a login with wrong arguments: of `call`, that is. */
+export const complainOf = (call: string): Complain => (sentence) =>
+  new InvalidLoginError(`${call}: ${sentence}`)
 
 const names =
   'transport, device, remember, idleLifetime, absoluteLifetime, data, bound and replace'
 
 /** Checks the arguments of a login. @throws INVALID_LOGIN */
 export function checkLogin (
-  { settings }: Services, givenClaims: unknown, options: unknown
+  { settings }: Services, givenClaims: unknown, options: unknown, invalidLogin: Complain
 ): Checked {
   const { idleLifetime, absoluteLifetime, transports } = settings.refreshToken
   const { sub, claims } = readClaims(givenClaims, invalidLogin)
@@ -96,14 +96,17 @@ export function checkLogin (
   }
   return {
     content,
-    idleLifetime: checkLifetime('idleLifetime', idle, idleLifetime),
-    absoluteLifetime: checkLifetime('absoluteLifetime', absolute, absoluteLifetime),
+    idleLifetime: checkLifetime('idleLifetime', idle, idleLifetime, invalidLogin),
+    absoluteLifetime:
+      checkLifetime('absoluteLifetime', absolute, absoluteLifetime, invalidLogin),
     replace: replace as boolean,
     bound: bound as boolean
   }
 }
 
-function checkLifetime (name: string, given: unknown, most: number): number | undefined {
+function checkLifetime (
+  name: string, given: unknown, most: number, invalidLogin: Complain
+): number | undefined {
   if (given === undefined) return undefined
   const ms = toMilliseconds(given)
   if (ms !== undefined && ms >= 1000 && ms <= most) return ms

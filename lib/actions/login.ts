@@ -2,11 +2,12 @@ import type { FastifyRequest } from 'fastify'
 import type { Refusal } from '../errors'
 import { createBrowserHints } from '../http/browser-hints'
 import { checkOrigin, isUnsafe } from '../http/cross-origin'
+import type { Complain } from '../session/claims'
 import { packContent, userTagOf, type Content } from '../session/content'
 import { aboutSession, type Ending } from '../session/endings'
 import type { Services } from '../services'
 import { createSessionKey, sidOf, type RefreshToken } from '../tokens/refresh-token'
-import { checkLogin, invalidLogin } from './check-login'
+import { checkLogin, complainOf } from './check-login'
 import { checkSize, isInCookies } from './check-size'
 import { issue, type Issued } from './issue'
 
@@ -15,6 +16,9 @@ export interface LoggedIn extends Issued {
   /** `Secure-Session-Registration`: the offer to bind the session; `undefined`: none. */
   readonly registration: string | undefined
 }
+
+const invalidReplyLogin = complainOf('reply.login')
+const invalidOpen = complainOf('fastify.sessions.open')
 
 /** Creates what `reply.login` and `fastify.sessions.open` do. */
 export function createLogin (services: Services) {
@@ -28,12 +32,14 @@ export function createLogin (services: Services) {
   return async function login (
     claims: unknown, options: unknown = {}, request?: FastifyRequest
   ): Promise<LoggedIn> {
-    const { content, replace, bound, ...lifetimes } = checkLogin(services, claims, options)
+    const invalidLogin = request === undefined ? invalidOpen : invalidReplyLogin
+    const { content, replace, bound, ...lifetimes } =
+      checkLogin(services, claims, options, invalidLogin)
     // A plain form of a foreign page could log its visitor in as somebody else.
     if (isInCookies(services, content) && request !== undefined && isUnsafe(request)) {
       checkOrigin(request, services.isTrusted)
     }
-    const jkt = findKey(services, bound, request)
+    const jkt = findKey(services, bound, request, invalidLogin)
     content.dpop = jkt !== undefined
     checkSize(services, content, invalidLogin)
     const key = createSessionKey()
@@ -68,7 +74,8 @@ export function createLogin (services: Services) {
  * @see RFC 9449 §5
  */
 function findKey (
-  { dpop, settings }: Services, bound: boolean, request: FastifyRequest | undefined
+  { dpop, settings }: Services, bound: boolean, request: FastifyRequest | undefined,
+  invalidLogin: Complain
 ): string | undefined {
   if (!settings.refreshToken.bindings.includes('dpop')) {
     if (bound) throw invalidLogin("bound is true; that needs 'dpop' in refreshToken.bindings")
