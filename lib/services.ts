@@ -9,8 +9,9 @@ import { createDurability, noDurability } from './session/durability'
 import { createEndings, type Endings } from './session/endings'
 import { createWatch, noWatch, type RevocationWatch } from './session/revocation-watch'
 import type { Settings } from './settings'
-import { boundStore, openStore, type BoundedStore } from './store/bounded'
+import { boundStore, type BoundedStore } from './store/bounded'
 import { MemoryStore } from './store/memory'
+import { openStore } from './store/open'
 import { createAccessTokens, type AccessTokens } from './tokens/access-token'
 import { createRefreshTokens, type RefreshTokens } from './tokens/refresh-token'
 import { prepareRefreshKeys, prepareSigners } from './tokens/signers'
@@ -53,16 +54,22 @@ export async function createServices (
     log.warn(memoryOnly)
   }
   const emit = createEmit(settings.path)
-  const store = boundStore(settings.store, storeTimeout, emit)
+  const store = boundStore(settings.store, storeTimeout, emit, () => {
+    log.info('the store of sessions is available again')
+  })
   const watch = push ? createWatch(store, accessToken.lifetime, log, emit) : noWatch
   const durability = settings.durability === undefined
     ? noDurability
     : createDurability(settings.store, settings.durability, log, emit)
+  let stopOpening = (): void => {}
   fastify.addHook('onReady', async () => {
-    await openStore(store, log)
+    const { opened, stop } = openStore(store, log)
+    stopOpening = stop
+    await opened
     await watch.open()
   })
   fastify.addHook('onClose', async () => {
+    stopOpening()
     watch.close()
     durability.close()
   })

@@ -1,4 +1,3 @@
-import type { FastifyBaseLogger } from 'fastify'
 import { StoreUnavailableError } from '../errors'
 import type { Emit } from '../events'
 import type { Store } from './store'
@@ -25,15 +24,38 @@ export interface BoundedStore {
   end: Step<Store['end']>
   endAll: Step<Store['endAll']>
   bind: Step<NonNullable<Store['bind']>>
+  /** Whether the latest that is known of the store is a failure. */
+  failing: () => boolean
   /** Waits at most the timeout for something else of the store. */
   within: <T>(step: (store: Store, timeout: number) => Promise<T>) => Promise<T>
 }
 
-/** Gives every step of a store a deadline of `timeout` ms. */
-export function boundStore (store: Store, timeout: number, emit: Emit): BoundedStore {
-  const within = <T>(step: (store: Store, timeout: number) => Promise<T>): Promise<T> =>
-    inTime(() => step(store, timeout), timeout, (error) => unavailable(error, emit))
+/** An outage is over if a step succeeds this long after the last that failed, in ms. */
+const quiet = 900
+
+/**
+ * Gives every step of a store a deadline of `timeout` ms. Calls `available` once after each outage.
+ */
+export function boundStore (
+  store: Store, timeout: number, emit: Emit, available = (): void => {}
+): BoundedStore {
+  let lastFailure: number | undefined
+
+  async function within<T> (step: (store: Store, timeout: number) => Promise<T>): Promise<T> {
+    const result = await inTime(() => step(store, timeout), timeout, (error) => {
+      lastFailure = performance.now()
+      return unavailable(error, emit)
+    })
+    // Not at once: while a part of a cluster is down, failures and successes take turns.
+    if (lastFailure !== undefined && performance.now() - lastFailure >= quiet) {
+      lastFailure = undefined
+      available()
+    }
+    return result
+  }
+
   return {
+    failing: () => lastFailure !== undefined,
     now: () => store.now() ?? Date.now(),
     knownTime: () => store.now(),
     create: (userTag, creation) => within((store) => store.create(userTag, creation, timeout)),
@@ -77,15 +99,4 @@ function unavailable (error: unknown, emit: Emit): Error {
     reason: cause.message,
     headers: { 'retry-after': '1' }
   })
-}
-
-/** Opens the store. One that is down is logged; requests ask it all the same. */
-export async function openStore (store: BoundedStore, log: FastifyBaseLogger): Promise<void> {
-  try {
-    const warning = await store.within(async (store, timeout) => await store.open?.(timeout))
-    if (typeof warning === 'string') log.warn(warning)
-  } catch (error) {
-    const { reason } = error as { reason?: string }
-    log.warn({ reason }, 'the store of sessions is not available yet')
-  }
 }
