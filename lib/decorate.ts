@@ -8,6 +8,7 @@ import { createSessions } from './actions/manage-sessions'
 import { createRenewals } from './actions/renewals'
 import { EndingUnconfirmedError, StoreUnavailableError, type Refusal } from './errors'
 import { carryHeaders } from './http/challenge'
+import { isWithinForeignReach } from './http/credentials'
 import { checkOrigin, isUnsafe } from './http/cross-origin'
 import { deny } from './options/schema'
 import { refuseToHandler } from './routes/refusals'
@@ -49,7 +50,9 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
     const asked = readLogoutOptions(options, 'reply.logout: options')
     const credentials = readCredentials(this.request)
     const confirmed = await refuseToHandler(this, async () => {
-      if (accessCookie !== undefined && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
+      const { headers } = this.request
+      const isByCookie = accessCookie !== undefined && isWithinForeignReach(credentials, headers)
+      if (isByCookie && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
       renewals.drop(this.request)
       return await logout(credentials, this.request, asked)
     })

@@ -153,6 +153,26 @@ t.test('a Bearer token comes before any cookie, and another scheme is none', asy
   t.strictSame(expired.cookies, [])
 })
 
+t.test('a Bearer token logs out from wherever, by the plugin\'s route and the application\'s', async (t) => {
+  const { app, login, send } = await start(t, {
+    refreshToken: { transports: ['cookie', 'body'] }
+  })
+  const from = { 'sec-fetch-site': 'cross-site' }
+  for (const [url, status] of [['/auth/logout', 204], ['/leave', 200]] as const) {
+    const jar = await login()
+    const { access_token: token } = (await login({ sub: 'bob' }, { transport: 'body' })).response.json()
+    const headers = { ...from, authorization: `Bearer ${token}` }
+    const forged = await send(jar, url, { method: 'POST', headers })
+    t.match(forged.json(), { code: 'CROSS_ORIGIN_REQUEST' }, 'a cookie beside it may be a victim\'s')
+    t.equal((await app.sessions.list('bob')).length, 1)
+    t.equal((await send(new Jar(), url, { method: 'POST', headers })).statusCode, status)
+    t.strictSame(await app.sessions.list('bob'), [])
+    t.equal((await app.sessions.list('ada')).length, 1)
+    await app.sessions.revokeAll('ada')
+  }
+  t.equal((await send(new Jar(), '/auth/logout', { method: 'POST', headers: from })).statusCode, 403)
+})
+
 t.test('an unsafe request of a foreign page is refused, and renews nothing', async (t) => {
   const trustedOrigins = ['https://friend.example']
   const { app, login, send, clock } = await start(t, { trustedOrigins })

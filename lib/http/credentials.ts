@@ -66,6 +66,17 @@ export function createReadCredentials (
   }
 }
 
+/**
+ * Returns whether a foreign page may be behind a logout. A body's token and an Authorization header
+ * are beyond its reach; a cookie, and the clearing of one, are not.
+ */
+export const isWithinForeignReach = (
+  { transport, refreshTokens, accessCookies }: Credentials, { authorization }: IncomingHttpHeaders
+): boolean => {
+  const hasCookie = refreshTokens.length > 0 || accessCookies.length > 0
+  return transport === 'cookie' && (hasCookie || authorization === undefined)
+}
+
 const isSecondTry = /[?&]proof(?:[=&]|$)/
 const bearer = /^bearer(?:[ \t]|$)/i
 const dpop = /^dpop(?:[ \t]|$)/i

@@ -3,6 +3,7 @@ import { ownRoute } from '../actions/authenticate'
 import { createLogout } from '../actions/logout'
 import { createRefresh } from '../actions/refresh'
 import { isProofWanted } from '../actions/unproven'
+import { isWithinForeignReach } from '../http/credentials'
 import { checkOrigin } from '../http/cross-origin'
 import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
@@ -91,21 +92,14 @@ function registerLogout (
       ? readRevocation(request, readCredentials)
       : readCredentials(request)
     hint(request, credentials)
-    const { transport, refreshTokens, accessCookies } = credentials
     const confirmed = await refuseWithHeaders(request, reply, async () => {
-      // A body and a bearer token are beyond a foreign page's reach; a cookie, and the clearing of
-      // one, are not.
-      const hasCookie = refreshTokens.length > 0 || accessCookies.length > 0
-      const hasBearer = request.headers.authorization !== undefined
-      if (transport === 'cookie' && (hasCookie || !hasBearer)) {
-        checkOrigin(request, isTrusted)
-      }
+      if (isWithinForeignReach(credentials, request.headers)) checkOrigin(request, isTrusted)
       const all = !form && readAll(request.body)
       return await logout(credentials, request, { all, byCaller: false })
     })
     // Only now: if the store could not be asked, nothing is cleared. A body's session has no
     // cookie.
-    if (transport === 'cookie') clearTokens(services, reply)
+    if (credentials.transport === 'cookie') clearTokens(services, reply)
     // A form knows one success: OAuth clients take a 202 for a failure. RFC 7009 §2.2
     reply.code(form ? 200 : confirmed ? 204 : 202)
     // Some clients parse the body that RFC 7009 tells them to ignore.
