@@ -523,6 +523,21 @@ t.test('what a node remembers', async (t) => {
     t.equal(await asking, true)
   })
 
+  t.test('however many end, the 100,000 that ended last are remembered', async (t) => {
+    const asking = watch.hasEnded('first', 'ada')
+    listener?.ended('first')
+    await answer({})
+    t.equal(await asking, true)
+    for (let i = 1; i < 100_000; i++) listener?.ended(`one of many ${i}`)
+    t.equal(watch.hasEnded('first', 'ada'), true)
+    listener?.ended('last')
+    const again = watch.hasEnded('first', 'ada')
+    t.ok(again instanceof Promise, 'one that was forgotten is asked about again')
+    await answer()
+    t.equal(await again, true)
+    t.equal(watch.hasEnded('last', 'ada'), true)
+  })
+
   t.test('a living session is asked about once, until there is a gap', async (t) => {
     const asking = watch.hasEnded('living', 'ada')
     await answer({})

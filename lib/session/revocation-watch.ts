@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { LruMap } from 'toad-cache'
+import { FifoMap, LruMap } from 'toad-cache'
 import type { Emit } from '../events'
 import type { BoundedStore } from '../store/bounded'
 import { userTagOf } from './content'
@@ -32,7 +32,8 @@ export const noWatch: RevocationWatch = {
   close () {}
 }
 
-const mostAlive = 100_000
+/** How many sessions of either kind are remembered: those that ended last, those met last. */
+const most = 100_000
 /**
  * How many ended sessions are forgotten at most for each one that ends, so that no ending pauses
  * the process.
@@ -40,30 +41,34 @@ const mostAlive = 100_000
 const mostForgotten = 4
 
 /**
- * Listens for every session that ends, and remembers it for as long as an access token lives. It
- * asks the store once about a session that it meets for the first time, or for the first time after
- * a gap. While this node is disconnected, what it knows to have ended stays refused, and everything
- * else passes. A bound on memory lets no ended session in: the store is asked again about what was
- * forgotten.
+ * Listens for every session that ends, and remembers it for as long as an access token lives, the
+ * 100,000 that ended last. It asks the store once about a session that it meets for the first time,
+ * or for the first time after a gap. While this node is disconnected, what it knows to have ended
+ * stays refused, and everything else passes. A bound on memory lets no ended session in: the store
+ * is asked again about what was forgotten.
  * @param lifetime how long an access token lives, in ms
  */
 export function createWatch (
   store: BoundedStore, lifetime: number, log: FastifyBaseLogger, emit: Emit
 ): RevocationWatch {
-  const over = new Map<string, number>()
-  const alive = new LruMap<true>(mostAlive)
+  const over = new FifoMap<number>(most)
+  const alive = new LruMap<true>(most)
   const asked = new Map<string, Promise<boolean>>()
   let state: 'new' | 'listening' | 'disconnected' = 'new'
   let stop: (() => void) | undefined
 
+  const isKnownToHaveEnded = (sid: string): boolean => over.get(sid) !== undefined
+
   const ended = (sid: string): void => {
     const time = store.now()
-    let left = mostForgotten
-    for (const [old, until] of over) {
-      if (until > time || left-- === 0) break
-      over.delete(old)
+    for (let left = mostForgotten; left > 0; left--) {
+      const oldest = over.first as { value: number } | null
+      if (oldest === null || oldest.value > time) break
+      over.evict()
     }
     alive.delete(sid)
+    // An answer from before must not be remembered for longer than this ending is.
+    asked.delete(sid)
     over.delete(sid)
     over.set(sid, time + lifetime)
   }
@@ -87,7 +92,7 @@ export function createWatch (
       else if (asked.get(sid) === answer) alive.set(sid, true)
     }, () => {}).then(() => {
       if (asked.get(sid) === answer) asked.delete(sid)
-      return over.has(sid)
+      return isKnownToHaveEnded(sid)
     })
     asked.set(sid, answer)
     return await answer
@@ -95,9 +100,9 @@ export function createWatch (
 
   return {
     ended,
-    isKnownToHaveEnded: (sid) => over.has(sid),
+    isKnownToHaveEnded,
     hasEnded: (sid, sub) => {
-      if (over.has(sid)) return true
+      if (isKnownToHaveEnded(sid)) return true
       if (state !== 'listening' || alive.get(sid) === true) return false
       return asked.get(sid) ?? find(sid, sub)
     },
