@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { monitor } from './support/servers/monitor'
 import { proxyFor } from './support/servers/proxy'
@@ -91,4 +94,53 @@ t.test('a proxy holds, delays, swallows, cuts and refuses', async (t) => {
   await proxy.open()
   await back()
   t.equal(await count.get('refused'), null)
+})
+
+t.test('a machine without a program that the tests need', {
+  skip: process.platform !== 'linux' && 'installs by another program there'
+}, async (t) => {
+  const script = join(__dirname, 'support/requirements.cjs')
+  const ask = (env: Record<string, string>) => {
+    const { status, stdout, stderr } =
+      spawnSync(process.execPath, [script, 'redis-server'], { env, encoding: 'utf8' })
+    return { status, stdout, lines: stderr.split('\n').filter(Boolean) }
+  }
+  const write = (folder: string, name: string, ...lines: string[]): string => {
+    const path = join(folder, name)
+    writeFileSync(path, ['#!/bin/sh', ...lines, ''].join('\n'))
+    chmodSync(path, 0o755)
+    return path
+  }
+  const server = (version: string) => `echo "Redis server v=${version} sha=00000000:0"`
+
+  t.test('is told what to install, in one sentence', async (t) => {
+    t.strictSame(ask({ PATH: t.testdir() }), {
+      status: 1,
+      stdout: '',
+      lines: ['redis-server is missing: apt-get install redis-server, as root, installs it, ' +
+        'or REDIS_SERVER=<path> names one.']
+    })
+    const { status, lines } = ask({ REDIS_SERVER: '/nowhere' })
+    t.equal(status, 1)
+    t.strictSame(lines, ['REDIS_SERVER names /nowhere, which is not a program here.'])
+  })
+
+  t.test('is told that a server is too old', async (t) => {
+    const REDIS_SERVER = write(t.testdir(), 'redis-server', server('6.2.14'))
+    const { status, lines } = ask({ REDIS_SERVER })
+    t.equal(status, 1)
+    t.match(lines, [/is version 6: the tests need Redis or Valkey 7 or newer/])
+    t.equal(lines.length, 1)
+  })
+
+  t.test('has it installed, if the user may', async (t) => {
+    const folder = t.testdir()
+    const installed = join(folder, 'redis-server')
+    write(folder, 'sudo', 'shift', 'test "$1" = true || exec "$@"')
+    write(folder, 'apt-get', 'test "$1" = install || exit 0',
+      `echo '${server('7.4.1')}' > ${installed}`, `/bin/chmod 755 ${installed}`)
+    const { status, stdout, lines } = ask({ PATH: folder })
+    t.strictSame({ status, lines }, { status: 0, lines: [] })
+    t.match(stdout, /apt-get install .*redis-server/)
+  })
 })
