@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Parser } from 'tap-parser'
 
 const mostFailures = 40
@@ -15,9 +16,14 @@ const mostColumns = 200
 const { resolve } = createRequire(import.meta.url)
 const tap = join(dirname(resolve('tap/package.json')), 'dist/esm/run.mjs')
 const args = process.argv.slice(2)
+const loader = pathToFileURL(join(import.meta.dirname, 'typescript/register.mjs'))
+const env = {
+  ...process.env,
+  NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${loader}`.trim()
+}
 
 if (args.some((arg) => /^(?:--reporter|-R)/.test(arg))) {
-  process.exit(spawnSync(process.execPath, [tap, ...args], { stdio: 'inherit' }).status ?? 1)
+  process.exit(spawnSync(process.execPath, [tap, ...args], { stdio: 'inherit', env }).status ?? 1)
 }
 
 const failures = []
@@ -101,7 +107,7 @@ function bound (text, most) {
 }
 
 const child = spawn(process.execPath, [tap, '--reporter=tap', ...args],
-  { stdio: ['ignore', 'pipe', 'pipe'] })
+  { stdio: ['ignore', 'pipe', 'pipe'], env })
 child.stdout.pipe(parser)
 child.stderr.on('data', (data) => { errors = (errors + data).slice(-64 * 1024) })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
