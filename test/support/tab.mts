@@ -40,6 +40,10 @@ globalThis.Request = class extends NodeRequest {
   }
 }
 
+// Node has Web Locks from version 24.5 on: where a test wants them, it says so.
+const { navigator } = globalThis as { navigator?: object }
+if (navigator) Object.defineProperty(navigator, 'locks', { configurable: true, value: undefined })
+
 let profiles = 0
 
 /** A browser with an application: what its network does, what was asked, and its tabs. */
