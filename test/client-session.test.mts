@@ -261,7 +261,7 @@ t.test('a lock that nobody gives back, or that may not be asked for, stops nobod
   for (const locks of [never, forbidden]) {
     installLocks(t, locks)
     const { open, wait } = await start(t)
-    const auth = open({ timeout: 0.05 })
+    const auth = open({ timeout: 0.5 })
     t.equal((await auth.login('/login', ada)).status, 200)
     wait(31 * minute)
     t.equal((await auth.fetch('/me')).status, 200)

@@ -66,14 +66,17 @@ t.test('an application is killed between script and answer: the client repeats',
 })
 
 t.test('an application closes with refreshes in flight: each gets its answer', async (t) => {
-  const { proxy, app, events } = await setUp(t)
+  const { proxy, app, events } = await setUp(t, { storeTimeout: 5 })
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
   const users = Array.from({ length: 50 }, (_, i) => new User(`user-${i}`, over(origin)))
   await Promise.all(users.map(async user => await user.login()))
   proxy.replies = 'hold'
   const { answered } = proxy
+  // A request that comes after `close` is refused by Fastify.
+  let arrived = 0
+  app.server.on('request', () => { arrived++ })
   const answers = users.map(async user => await user.refresh())
-  await until('the scripts to have run', () => proxy.answered > answered)
+  await until('all to be in flight', () => arrived === 50 && proxy.answered > answered)
   let closed = false
   app.close().then(() => { closed = true }, t.threw)
   proxy.heal()
@@ -115,9 +118,13 @@ t.test('a client goes away before its answer: a repeat brings what it missed', a
 })
 
 t.test('a thousand clients wait for Redis: when it is back all of them go on', { timeout: 60_000 }, async (t) => {
-  const { proxy, app, events } = await setUp(t)
-  const users = Array.from({ length: 1000 }, (_, i) => new User(`user-${i}`, into(app)))
-  for (const user of users) await user.login()
+  const { server, proxy, app, events } = await setUp(t)
+  const patient = await appFor(t, { redis: server.client(), storeTimeout: 30 })
+  const users = Array.from({ length: 1000 }, (_, i) => new User(`user-${i}`, into(patient)))
+  for (const user of users) {
+    t.equal((await user.login()).status, 200)
+    user.send = into(app)
+  }
   await proxy.close()
   let back = Infinity
   let refused = 0
