@@ -73,7 +73,9 @@ export async function build (
     options.redis === undefined && options.store === undefined
       ? { store: new MemoryStore(clock) }
       : {}
-  await app.register(authPlugin, { secret, ...store, ...options } as AuthPluginOptions)
+  // A machine under load is slow to answer; how long it may take is not what most tests are about.
+  const patient = { storeTimeout: 5 }
+  await app.register(authPlugin, { secret, ...patient, ...store, ...options } as AuthPluginOptions)
   app.post('/login', async (request, reply) => {
     const { claims, options } = request.body as { claims: { sub: string }; options?: LoginOptions }
     return await reply.login(claims, options)
