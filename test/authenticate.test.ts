@@ -206,7 +206,7 @@ t.test('maxAge demands a recent login', async (t) => {
   t.match((await pay('/wrong')).json(), {
     statusCode: 500,
     code: 'INVALID_OPTION',
-    message: /request\.authenticate\.maxAge is "soon"/
+    message: /request\.authenticate: options\.maxAge is "soon"/
   })
   clock.pass(hour)
   t.equal((await pay()).json().code, 'ACCESS_TOKEN_EXPIRED')
