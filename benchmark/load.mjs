@@ -16,6 +16,7 @@ const many = 20_000
 const fewest = 300 // requests in a measurement, however busy the machine is
 const issued = [] // what 20,000 logins answered
 const chains = [] // what each connection holds
+const resting = [] // which of them rests next, by connection
 let logins = 0
 
 /**
@@ -32,6 +33,16 @@ const loads = {
     expects: 200,
     next: (connection) => wire[refresh](chains[connection] ??= issued[connection]),
     receive: (connection, response) => { chains[connection] = credentials(response) }
+  },
+  // As users do: a session that has refreshed rests for longer than its grace period.
+  turns: {
+    needs: many,
+    expects: 200,
+    next: (connection) => {
+      resting[connection] = turn++ % many
+      return wire[refresh](issued[resting[connection]])
+    },
+    receive: (connection, response) => { issued[resting[connection]] = credentials(response) }
   },
   // Cookie mode, with access cookies that run out. The others' requests are all alike.
   pages: {

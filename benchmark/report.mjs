@@ -11,6 +11,7 @@ const titles = {
   many: 'Authenticate, 20,000 tokens in turn',
   forged: 'Authenticate, forged tokens',
   refresh: 'Refresh, 64 chains',
+  turns: 'Refresh, 20,000 sessions in turn',
   login: 'Log in'
 }
 
@@ -37,7 +38,9 @@ const comparisons = [
   ['refresh', 'ours HS256', 'EVALSHA'],
   ['refresh', 'ours HS256', 'GET, compare, SET'],
   ['refresh', 'ours HS256', 'GET, compare, SET a JWT'],
-  ['refresh', 'ours HS256', 'oidc-provider']
+  ['refresh', 'ours HS256', 'oidc-provider'],
+  ['turns', 'ours HS256', 'EVALSHA, one write a tick'],
+  ['turns', 'ours HS256, use', 'EVALSHA, one write a tick']
 ]
 
 /** Median, minimum and maximum of some numbers. */

@@ -15,7 +15,7 @@ const {
     load: {
       type: 'string',
       multiple: true,
-      default: ['one', 'pages', 'forged', 'refresh', 'login', 'many']
+      default: ['one', 'pages', 'forged', 'refresh', 'turns', 'login', 'many']
     },
     passes: { type: 'string', default: '15' },
     ms: { type: 'string', default: '400' }
@@ -30,6 +30,7 @@ const reference = 'bare Fastify'
 const takesPart = {
   login: 'login',
   refresh: 'refresh',
+  turns: 'turns',
   one: 'authenticate',
   many: 'authenticate',
   forged: 'authenticate',

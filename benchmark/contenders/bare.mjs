@@ -19,6 +19,12 @@ const start = () => serve(async (app) => {
 
 export const contenders = {
   'bare Fastify': {
-    start, login: true, authenticate: 'bearer', refresh: 'refresh', pages: true, forged: 200
+    start,
+    login: true,
+    authenticate: 'bearer',
+    refresh: 'refresh',
+    turns: true,
+    pages: true,
+    forged: 200
   }
 }

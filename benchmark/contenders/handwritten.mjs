@@ -94,7 +94,8 @@ const start = (design, kind) => (port) => serve(async (app) => {
 const contender = (design, kind = 'random') => ({
   start: start(design, kind),
   login: design === 'EVALSHA',
-  refresh: 'refresh'
+  refresh: 'refresh',
+  turns: design === 'EVALSHA, one write a tick'
 })
 
 export const contenders = {

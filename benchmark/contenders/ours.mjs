@@ -27,7 +27,7 @@ const access = { authenticate: 'bearer' }
 const all = { login: true, authenticate: 'bearer', refresh: 'refresh' }
 
 export const contenders = {
-  'ours HS256': { start: start(() => secret), ...all },
+  'ours HS256': { start: start(() => secret), ...all, turns: true },
   'ours EdDSA': { start: start(() => pair('ed25519')), ...all },
   'ours ES256': { start: start(() => pair('ec', { namedCurve: 'P-256' })), ...access },
   'ours RS256': { start: start(() => pair('rsa', { modulusLength: 2048 })), ...access },
@@ -40,7 +40,9 @@ export const contenders = {
     not: ['forged']
   },
   'ours HS256, use': {
-    start: start(() => secret, { refreshToken: { spentOn: 'use' } }), refresh: 'refresh'
+    start: start(() => secret, { refreshToken: { spentOn: 'use' } }),
+    refresh: 'refresh',
+    turns: true
   },
   'ours HS256, form': {
     start: start(() => secret, { refreshToken: { transports: ['body'] } }), refresh: 'form'
