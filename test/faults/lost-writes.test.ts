@@ -5,6 +5,7 @@ import type { SessionEvent } from '../../lib/index'
 import { observe } from '../support/events'
 import { second } from '../support/app'
 import { age } from '../support/age'
+import { fillDisk, hasDisk } from '../support/servers/disk'
 import { proxyFor } from '../support/servers/proxy'
 import { redisFor } from '../support/servers/redis'
 import { cutOff, promote, replicatedFor } from '../support/servers/replica'
@@ -142,6 +143,29 @@ t.test('an old dump is restored', async (t) => {
     { status: 401, code: 'REFRESH_TOKEN_INVALID' },
     'a session that began later is gone, and that is no reuse'
   )
+})
+
+t.test('a server is killed while its disk is full, and what it has told is not there', {
+  skip: !hasDisk && 'no disk can be filled here'
+}, async (t) => {
+  const server = await redisFor(t, { args: ['--appendonly', 'yes', '--appendfsync', 'no'] })
+  const seen = observe(t)
+  const app = await appFor(t, { redis: server.client() })
+  const [ada, bob] = ['ada', 'bob'].map((sub) => new User(sub, into(app))) as [User, User]
+  for (const user of [ada, bob]) await user.login()
+  for (const user of [ada, bob]) t.equal((await user.refresh()).status, 200)
+  await fillDisk(server, 10)
+  t.equal((await ada.refresh()).status, 200, 'the one that meets the full disk')
+  t.equal((await ada.refresh()).status, 503)
+  t.equal((await bob.refresh()).status, 503)
+  await server.kill()
+  await server.start()
+  for (const user of [ada, bob]) {
+    t.equal((await user.refreshThrough(later)).status, 200)
+    t.equal((await user.refresh()).status, 200)
+  }
+  t.match(seen().filter(is('heal')), [['heal', { sub: 'ada', distance: 1 }]])
+  t.equal(seen().filter(is('reuse')).length, 0, 'a lost write is no theft')
 })
 
 t.test('Sentinel fails over under load', { timeout: 60_000 * soak }, async (t) => {

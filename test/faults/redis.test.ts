@@ -1,6 +1,7 @@
 import { Redis as Redis5 } from 'ioredis5'
 import { Redis as Redis6 } from 'ioredis'
 import t from 'tap'
+import { exhaustDisk, freeDisk, hasDisk } from '../support/servers/disk'
 import { proxyFor, type Proxy } from '../support/servers/proxy'
 import { redisFor, type RedisServer } from '../support/servers/redis'
 import { until } from '../support/servers/until'
@@ -19,12 +20,12 @@ for (const [client, Redis] of Object.entries({
   'ioredis 6': Redis6,
   'ioredis 5': Redis5 as unknown as typeof Redis6
 })) {
-  async function setUp (t: Test, refreshToken = {}) {
+  async function setUp (t: Test, refreshToken = {}, more = {}) {
     const server = await redisFor(t, { args: ['--save', '3600 1'] })
     const proxy = await proxyFor(t, server)
     const redis = server.track(new Redis({ path: proxy.path, retryStrategy: () => 20 }))
     redis.on('error', () => {})
-    const app = await appFor(t, { redis, storeTimeout: storeTimeout / 1000, refreshToken })
+    const app = await appFor(t, { redis, storeTimeout: storeTimeout / 1000, refreshToken, ...more })
     const user = new User('ada', into(app))
     t.equal((await user.login()).status, 200)
     const seen = observe(t)
@@ -56,6 +57,15 @@ for (const [client, Redis] of Object.entries({
     const start = performance.now()
     return [await call(), performance.now() - start]
   }
+
+  function storeErrors (t: Test): () => string[] {
+    const seen = observe(t)
+    return () => seen().flatMap(([name, event]) =>
+      name === 'store-error' ? (event as { error: Error }).error.message : [])
+  }
+
+  const fullDisk: [strike: Fault, mend: Fault] =
+    [(_, server) => exhaustDisk(server), (_, server) => freeDisk(server)]
 
   // While these last Redis does nothing for us, and afterwards it is as if nothing had been asked.
   const outages: Record<string, [strike: Fault, mend: Fault]> = {
@@ -101,7 +111,8 @@ for (const [client, Redis] of Object.entries({
       },
       (_, server) => server.client({ password: 'changed' }).config('SET', 'requirepass', '')
     ],
-    'is down': [(_, server) => server.end(), (_, server) => server.start()]
+    'is down': [(_, server) => server.end(), (_, server) => server.start()],
+    ...hasDisk ? { 'has a full disk': fullDisk } : {}
   }
 
   for (const [fault, [strike, mend]] of Object.entries(outages)) {
@@ -192,6 +203,45 @@ for (const [client, Redis] of Object.entries({
     t.equal((await user.logout()).status, 204, 'ending a session needs no memory')
     await admin.config('SET', 'maxmemory', 0)
     t.match(await user.refresh(), { status: 401, code: 'REFRESH_TOKEN_INVALID' })
+  })
+
+  t.test(`${client}: a full disk touches no access token, and no news of endings`, {
+    skip: !hasDisk && 'no disk can be filled here'
+  }, async (t) => {
+    const { server, user, app, generation } = await setUp(t, {}, { revocation: 'push' })
+    const admin = server.client()
+    const guard = async ({ access }: User, path = '/me') =>
+      (await user.send('GET', path, { authorization: `Bearer ${access}` })).status
+    const other = new User('bob', user.send)
+    await other.login()
+    await other.logout()
+    await until('the news of the ending', async () => await guard(other) === 401)
+    await exhaustDisk(server)
+
+    const errors = storeErrors(t)
+    const { token } = user
+    unavailable(t, 'refresh', ...(await timed(async () => await user.refresh())))
+    t.match(errors(), [/^MISCONF Errors writing to the AOF file/], 'the log says why')
+    t.equal(await guard(user, '/live'), 200, 'to read needs no disk')
+    t.equal(await guard(other, '/live'), 401)
+    const published = async () =>
+      Number(/cmdstat_publish:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1])
+    const before = await published()
+    await until('the next heartbeats', async () => await published() >= before + 2)
+    t.equal(errors().length, 1, 'nobody is cut off from the news of endings')
+    t.equal(await guard(user), 200)
+    t.equal(await guard(other), 401, 'what had ended is refused as before')
+    await t.rejects(app.sessions.revokeAll('ada'), { code: 'STORE_UNAVAILABLE' })
+
+    await freeDisk(server)
+    t.equal(await generation(), 1)
+    t.equal((await user.present(token)).status, 200, 'the same refresh token goes on')
+    t.equal(await generation(), 2)
+    t.equal((await user.logout()).status, 204)
+    await until('the news of the ending', async () => await guard(user) === 401)
+    await server.kill()
+    await server.start(['--appendonly', 'yes'])
+    t.strictSame(await admin.keys('jwt:*'), [], 'and both endings are on the disk')
   })
 
   t.test(`${client}: Redis comes back with nothing`, async (t) => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { age } from '../../support/age'
 import type { Fate } from '../../support/servers/proxy'
+import { fillDisk, freeDisk } from '../../support/servers/disk'
 import { until } from '../../support/servers/until'
 import { dump, mastersOf, replicate, type Deployment } from './deployment'
 import type { Fault } from './history'
@@ -72,6 +73,18 @@ export const onServers: Record<string, Strike> = {
     await delay(within(scene.random, 200, 4_000))
     await server.resume()
     return { deafens: everyNode }
+  },
+
+  async 'a disk is full' (scene) {
+    const { deployment, random } = scene
+    const server = await pickServer(scene)
+    await fillDisk(server, Math.floor(within(random, 0, 300)))
+    await delay(within(random, 200, 2_500))
+    await freeDisk(server)
+    // A replica that cannot write what its master has written ends itself.
+    const ended = !server.alive
+    if (ended) await deployment.restart(server)
+    return { deafens: everyNode, detail: ended ? 'and ends its server' : 'and writes are refused' }
   },
 
   async 'a replica takes over' (scene) {

@@ -1,4 +1,5 @@
 import { random as randomFrom } from '../random'
+import { hasDisk } from '../../support/servers/disk'
 import { mastersOf, type Deployment } from './deployment'
 import { around, onServers, type Scene, type Strike } from './faults'
 import type { Fault } from './history'
@@ -10,6 +11,7 @@ export function createDeck ({ moveSlot }: Deployment, random: () => number) {
     if (deck.length === 0) {
       deck = Object.entries({ ...onServers, ...around })
         .filter(([name]) => name !== 'slots move' || moveSlot !== undefined)
+        .filter(([name]) => name !== 'a disk is full' || hasDisk)
         .map((fault) => ({ fault, at: random() }))
         .sort((a, b) => a.at - b.at)
         .map(({ fault }) => fault)
