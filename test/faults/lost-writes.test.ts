@@ -5,7 +5,7 @@ import type { SessionEvent } from '../../lib/index'
 import { observe } from '../support/events'
 import { second } from '../support/app'
 import { age } from '../support/age'
-import { fillDisk, hasDisk } from '../support/servers/disk'
+import { exhaustDisk, fillDisk, hasDisk } from '../support/servers/disk'
 import { proxyFor } from '../support/servers/proxy'
 import { redisFor } from '../support/servers/redis'
 import { cutOff, promote, replicatedFor } from '../support/servers/replica'
@@ -199,4 +199,21 @@ t.test('Sentinel fails over under load', { timeout: 60_000 * soak }, async (t) =
   t.same(load.refusals, [], 'no session is lost')
   t.equal(seen().filter(is('reuse')).length, 0, 'an accident is no theft')
   t.ok(first >= killed && last < promoted + 2000, 'there is no 503 but during the failover')
+})
+
+t.test('Sentinel replaces a master whose disk is full, and a client that is told leaves it at once', {
+  skip: !hasDisk && 'no disk can be filled here'
+}, async (t) => {
+  const group = await sentinelFor(t, { args: ['--appendonly', 'yes', '--appendfsync', 'no'] })
+  const app = await appFor(t, { redis: group.client({ failoverDetector: true }), storeTimeout: 2 })
+  const user = new User('ada', into(app))
+  t.equal((await user.login()).status, 200)
+  const admin = group.master.client()
+  await admin.set('marker', '', 'PX', 1000)
+  t.equal(await admin.wait(1, 5000), 1)
+  await exhaustDisk(group.master)
+  t.equal((await user.refresh()).status, 503)
+  t.equal((await user.refreshThrough(later)).status, 200)
+  t.equal((await user.refresh()).status, 200)
+  t.equal((await admin.role())[0], 'master', 'which has not been demoted yet')
 })

@@ -81,10 +81,10 @@ export const onServers: Record<string, Strike> = {
     await fillDisk(server, Math.floor(within(random, 0, 300)))
     await delay(within(random, 200, 2_500))
     await freeDisk(server)
+    if (server.alive) return { deafens: everyNode }
     // A replica that cannot write what its master has written ends itself.
-    const ended = !server.alive
-    if (ended) await deployment.restart(server)
-    return { deafens: everyNode, detail: ended ? 'and ends its server' : 'and writes are refused' }
+    await deployment.restart(server)
+    return { deafens: everyNode, detail: 'and its server has ended' }
   },
 
   async 'a replica takes over' (scene) {

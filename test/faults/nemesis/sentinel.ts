@@ -31,6 +31,7 @@ export async function startSentinel (): Promise<Deployment> {
     },
     ready: async () => {
       await until('master and replica to have caught up', async () => {
+        if (!await group.isCalm()) return false
         const [port, ...more] = new Set(await group.masterPorts())
         const master = servers.find((server) => server.port === port)
         if (master === undefined || more.length > 0) return false

@@ -18,6 +18,12 @@ export interface SentinelSetup {
 export const replicaOf = ({ port }: RedisServer): string[] =>
   ['--replicaof', '127.0.0.1', String(port)]
 
+/** Asks a sentinel about the master; returns what reads its answer. */
+async function ask (sentinel: Redis): Promise<(name: string) => string | undefined> {
+  const answer = await sentinel.call('SENTINEL', 'MASTER', 'main') as string[]
+  return (name) => answer[answer.indexOf(name) + 1]
+}
+
 /**
  * A master and its replica, watched by three sentinels that promote the replica once the master is
  * gone.
@@ -76,8 +82,7 @@ export class SentinelGroup {
       this.#clients.add(sentinel)
       this.#admins.push(sentinel)
       await until('the sentinels to know each other', async () => {
-        const answer = await sentinel.call('SENTINEL', 'MASTER', 'main') as string[]
-        const says = (name: string) => answer[answer.indexOf(name) + 1]
+        const says = await ask(sentinel)
         return (
           says('num-other-sentinels') === '2' &&
           says('num-slaves') === '1' &&
@@ -95,6 +100,16 @@ export class SentinelGroup {
         await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main') as string[]
       return Number(port)
     }))
+  }
+
+  /**
+   * Returns whether every sentinel finds the master well, and none is replacing it: one that has
+   * come back in the meantime is replaced all the same.
+   */
+  async isCalm (): Promise<boolean> {
+    const flags = await Promise.all(this.#admins.map(async (sentinel) =>
+      (await ask(sentinel))('flags')))
+    return flags.every((flag) => flag === 'master')
   }
 
   /**
