@@ -23,7 +23,7 @@ t.test('rotations that no replica has are lost with their master, and heal', asy
   const { master, replica } = await replicatedFor(t)
   const proxy = await proxyFor(t, master)
   const seen = observe(t)
-  const app = await appFor(t, { redis: master.client({ path: proxy.path }) })
+  const app = await appFor(t, { redis: master.client({ path: proxy.path }), storeTimeout: 5 })
   const users = Array.from({ length: 200 * soak }, (_, i) => new User(`user-${i}`, into(app)))
   for (const user of users) await user.login()
   const admin = master.client()
@@ -72,7 +72,7 @@ t.test('rotations that no replica has are lost with their master, and heal', asy
 
 t.test('what durability buys: endings that no replica has are lost with their master, but none in silence', async (t) => {
   const lost: Record<string, string> = {}
-  for (const durability of [undefined, { replicas: 1, timeout: 0.05 }]) {
+  for (const durability of [undefined, { replicas: 1, timeout: 0.2 }]) {
     const { master, replica } = await replicatedFor(t)
     const proxy = await proxyFor(t, master)
     const app = await appFor(t, {
@@ -118,7 +118,7 @@ t.test('what durability buys: endings that no replica has are lost with their ma
 t.test('an old dump is restored', async (t) => {
   const server = await redisFor(t)
   const seen = observe(t)
-  const app = await appFor(t, { redis: server.client() })
+  const app = await appFor(t, { redis: server.client(), storeTimeout: 5 })
   const users = Array.from({ length: 100 }, (_, i) => new User(`user-${i}`, into(app)))
   for (const user of users) await user.login()
   const admin = server.client()
@@ -150,7 +150,7 @@ t.test('a server is killed while its disk is full, and what it has told is not t
 }, async (t) => {
   const server = await redisFor(t, { args: ['--appendonly', 'yes', '--appendfsync', 'no'] })
   const seen = observe(t)
-  const app = await appFor(t, { redis: server.client() })
+  const app = await appFor(t, { redis: server.client(), storeTimeout: 5 })
   const [ada, bob] = ['ada', 'bob'].map((sub) => new User(sub, into(app))) as [User, User]
   for (const user of [ada, bob]) await user.login()
   for (const user of [ada, bob]) t.equal((await user.refresh()).status, 200)
