@@ -116,7 +116,7 @@ t.test('what Redis has answered counts, however busy this process was', async (t
   const server = await redisFor(t)
   const redis = new RedisStore(server.client())
   await redis.open(hour)
-  const store = boundStore(redis, 50, () => {})
+  const store = boundStore(redis, 50, () => {}, () => {})
   const answer = store.find('u', 'nobody')
   await new Promise(setImmediate)
   const end = performance.now() + 400

@@ -37,7 +37,7 @@ const quiet = 900
  * Gives every step of a store a deadline of `timeout` ms. Calls `available` once after each outage.
  */
 export function boundStore (
-  store: Store, timeout: number, emit: Emit, available = (): void => {}
+  store: Store, timeout: number, emit: Emit, available: () => void
 ): BoundedStore {
   let lastFailure: number | undefined
 
