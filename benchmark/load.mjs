@@ -13,6 +13,7 @@ const isBound = authenticate === 'bound'
 const isPage = authenticate === 'page'
 const connections = 64
 const many = 20_000
+const rested = 80_000 // more than are refreshed in ten seconds
 const fewest = 300 // requests in a measurement, however busy the machine is
 const issued = [] // what 20,000 logins answered
 const chains = [] // what each connection holds
@@ -36,10 +37,10 @@ const loads = {
   },
   // As users do: a session that has refreshed rests for longer than its grace period.
   turns: {
-    needs: many,
+    needs: rested,
     expects: 200,
     next: (connection) => {
-      resting[connection] = turn++ % many
+      resting[connection] = turn++ % rested
       return wire[refresh](issued[resting[connection]])
     },
     receive: (connection, response) => { issued[resting[connection]] = credentials(response) }

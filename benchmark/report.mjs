@@ -11,7 +11,7 @@ const titles = {
   many: 'Authenticate, 20,000 tokens in turn',
   forged: 'Authenticate, forged tokens',
   refresh: 'Refresh, 64 chains',
-  turns: 'Refresh, 20,000 sessions in turn',
+  turns: 'Refresh, 80,000 sessions in turn',
   login: 'Log in'
 }
 
