@@ -48,7 +48,7 @@ interface Checked {
 const longestDevice = 255
 const longestData = 1024
 
-/** Creates what creates the error of a login with wrong arguments: of `call`, that is. */
+/** Returns a way to complain of the arguments of a call, such as `reply.login`. */
 export const complainOf = (call: string): Complain => (sentence) =>
   new InvalidLoginError(`${call}: ${sentence}`)
 

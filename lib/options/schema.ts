@@ -2,7 +2,7 @@ import { InvalidOptionError } from '../errors'
 import { toMilliseconds } from './duration'
 
 /**
- * Reads one option: answers its normal form, or throws INVALID_OPTION. The path of an argument
+ * Reads one option: returns its normal form, or throws INVALID_OPTION. The path of an argument
  * begins with its call: `reply.logout: options.all`.
  */
 export type Check<T> = (given: unknown, path: string) => T

@@ -6,7 +6,7 @@ import { complaint, find, type Program } from '../requirements.cjs'
 
 // A process that makes a file longer than it may is killed, unless it ignores that: then its writes
 // fail, as they do on a full disk.
-const unlimited = 'trap "" XFSZ; exec "$0" "$@"'
+const mayFillDisk = 'trap "" XFSZ; exec "$0" "$@"'
 
 const running = new Set<ChildProcess>()
 const folders = new Set<string>()
@@ -46,7 +46,7 @@ export function launch (
   const options = { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
   // The exit listener above does not run if this process is killed: then the kernel sees to it.
   const child = process.platform === 'linux'
-    ? spawn('setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', unlimited, server, ...args], options)
+    ? spawn('setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', mayFillDisk, server, ...args], options)
     : spawn(server, args, options)
   let log = ''
   let failure: Error | undefined
