@@ -80,6 +80,11 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ refreshToken: { transports: ['cookie', 'cookie'] } }, /refreshToken\.transports/],
     [{ refreshToken: { transports: ['header'] } }, /refreshToken\.transports is \["header"\]/],
     [{ refreshToken: { cookie: { maxAge: 1 } } }, /refreshToken\.cookie\.maxAge is unknown/],
+    ...['https://x', 'x.example/', 'x.example:3000', '*.x.example', 'a_b.example', 'a..b', '', '-a.b']
+      .flatMap((domain): Array<[object, RegExp]> => [
+        [{ refreshToken: { cookie: { domain } } }, /cookie\.domain is ".*"; allowed: a domain such as/],
+        [{ accessToken: { cookie: { domain } } }, /accessToken\.cookie\.domain is ".*"; allowed: a dom/]
+      ]),
     [{ refreshToken: { cookie: { name: 'a b' } } }, /refreshToken\.cookie\.name is "a b"/],
     [
       { refreshToken: { cookie: { name: '__Host-x', path: '/auth' } } },

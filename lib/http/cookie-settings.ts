@@ -35,9 +35,12 @@ type Priority = 'low' | 'medium' | 'high'
 
 const isToken = (given: unknown): given is string =>
   isString(given) && /^[\w!#$%&'*+.^`|~-]+$/.test(given)
-const isAttribute = (given: unknown): given is string =>
-  isString(given) && /^[\x21-\x3a\x3c-\x7e]+$/.test(given)
-const isPath = (given: unknown): given is string => isAttribute(given) && given.startsWith('/')
+// The name of a host, RFC 1123 §2.1: what else there is, @fastify/cookie refuses at each login.
+const label = '[a-z\\d](?:[a-z\\d-]{0,61}[a-z\\d])?'
+const domain = new RegExp(`^\\.?${label}(?:\\.${label})*$`, 'i')
+const isDomain = (given: unknown): given is string => isString(given) && domain.test(given)
+const isPath = (given: unknown): given is string =>
+  isString(given) && /^\/[\x21-\x3a\x3c-\x7e]*$/.test(given)
 const isSameSite = (given: unknown): given is SameSite =>
   [true, false, 'strict', 'lax', 'none'].includes(given as SameSite)
 const isPriority = (given: unknown): given is Priority =>
@@ -45,7 +48,7 @@ const isPriority = (given: unknown): given is Priority =>
 
 const read = object({
   name: value(isToken, 'a cookie name', undefined),
-  domain: value(isAttribute, 'a domain', undefined),
+  domain: value(isDomain, "a domain such as 'example.com'", undefined),
   path: value(isPath, "a path such as '/auth'", undefined),
   secure: value(isBoolean, 'true or false', true),
   httpOnly: value(isBoolean, 'true or false', true),
@@ -113,11 +116,7 @@ export function readCookieSettings (given: unknown, defaults: Defaults): CookieS
       )
     }
     if (/^__(?:host-)?http-/i.test(name) && !(others.secure && others.httpOnly)) {
-      deny(
-        `${option}.name`,
-        `"${name}"`,
-        'the prefix __Http- only with secure and httpOnly'
-      )
+      deny(`${option}.name`, `"${name}"`, 'the prefix __Http- only with secure and httpOnly')
     }
     if (/^__secure-/i.test(name) && !others.secure) {
       deny(`${option}.name`, `"${name}"`, 'the prefix __Secure- only with secure')
