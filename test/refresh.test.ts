@@ -307,7 +307,9 @@ t.test('a page of a foreign origin is refused, and changes nothing', async (t) =
     { origin: 'https://localhost:8443' },
     { origin: 'null' },
     { origin: 'https://app.example.com.evil.example' },
-    { origin: 'http://local host' }
+    { origin: 'http://local host' },
+    // A password that the browser remembers goes with the forms of any page.
+    { origin: 'https://evil.example', authorization: 'Basic eDp5' }
   ]
   for (const headers of foreign) {
     for (const response of [
@@ -319,11 +321,12 @@ t.test('a page of a foreign origin is refused, and changes nothing', async (t) =
       t.notOk(response.headers['set-cookie'])
     }
   }
-  t.equal(
-    (await logout({ cookie: '' }, { headers: { 'sec-fetch-site': 'cross-site' } })).statusCode,
-    403,
-    'nor can it clear a cookie that it cannot send'
-  )
+  for (const authorization of ['', 'Basic eDp5', 'Negotiate x', 'Bearerish x']) {
+    const headers = { 'sec-fetch-site': 'cross-site', authorization }
+    const answer = await logout({ cookie: '' }, { headers })
+    t.equal(answer.statusCode, 403, 'nor can it clear a cookie that it cannot send')
+    t.notOk(answer.headers['set-cookie'])
+  }
   t.strictSame(await app.sessions.list('ada'), before)
   const own = [
     {},

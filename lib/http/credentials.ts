@@ -67,14 +67,16 @@ export function createReadCredentials (
 }
 
 /**
- * Returns whether a foreign page may be behind a logout. A body's token and an Authorization header
- * are beyond its reach; a cookie, and the clearing of one, are not.
+ * Returns whether a foreign page may be behind a logout. A body's token and one in an Authorization
+ * header are beyond its reach; a cookie, and the clearing of one, are not. Nor is a password of the
+ * scheme Basic, which browsers send by themselves.
  */
 export const isWithinForeignReach = (
   { transport, refreshTokens, accessCookies }: Credentials, { authorization }: IncomingHttpHeaders
 ): boolean => {
   const hasCookie = refreshTokens.length > 0 || accessCookies.length > 0
-  return transport === 'cookie' && (hasCookie || authorization === undefined)
+  const hasScheme = isBearer(authorization) || isDpop(authorization)
+  return transport === 'cookie' && (hasCookie || !hasScheme)
 }
 
 const isSecondTry = /[?&]proof(?:[=&]|$)/
