@@ -3,7 +3,8 @@ import { setImmediate } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { RedisStore, type AuthPluginOptions, type ClaimsHook, type Session } from '../lib/index'
-import { build, day, minute, peek, second, secret, toClient, type TestApp } from './support/app'
+import { build, day, hour, minute, peek, second, secret, toClient, type TestApp } from './support/app'
+import { observe } from './support/events'
 import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
 
@@ -107,6 +108,29 @@ t.test('the hook sees the session as it stands before the rotation, and the requ
   t.equal(peek(client.body.access_token).visits, 3)
   t.same(ips, ['127.0.0.1', '127.0.0.1'])
   t.match(await app.sessions.list('ada'), [{ generation: 3, claims: { visits: 3 } }])
+})
+
+t.test('a session that has ended is known to be over while the hook of another is asked', async (t) => {
+  const seen = observe(t)
+  let asked: string[] = []
+  const { login, refresh, app, clock } = await build(t, {
+    claims: ({ sub }) => {
+      asked = seen().map(([name]) => name)
+      return sub === 'eve' ? null : {}
+    }
+  })
+  const living = await login({ sub: 'bob' })
+  clock.pass(minute)
+  const denied = await login({ sub: 'eve' })
+  clock.pass(minute)
+  const stolen = await login({ sub: 'ada' })
+  await refresh(stolen)
+  clock.pass(hour)
+  // The one with the most life left is tried first.
+  const cookie = [living, denied, stolen].map((client) => client.cookie).join('; ')
+  t.equal((await refresh({ cookie })).statusCode, 200)
+  t.strictSame(asked.slice(-2), ['reuse', 'deny'])
+  t.strictSame(await app.sessions.list('ada'), [])
 })
 
 t.test('what a hook does to the session it sees changes nothing', async (t) => {
@@ -311,18 +335,18 @@ t.test('anything but a plain object or null from the hook counts as a throw', as
       1n
     ].map((value): [unknown, RegExp] => [
       value,
-      /^the claims hook: claims must be a plain object$/
+      /^the claims hook: claims are (missing|of type \w+); they must be a plain object$/
     ]),
-    [{ at: new Date() }, /the claim at is not$/],
-    [{ a: { b: [1, { c: new User() }] } }, /the claim a\.b\.1\.c is not$/],
-    [{ big: 1n }, /the claim big is not$/],
-    [{ call () {} }, /the claim call is not$/],
-    [{ list: [undefined] }, /the claim list\.0 is not$/],
+    [{ at: new Date() }, /the claim at is of type Date; claims must be plain JSON$/],
+    [{ a: { b: [1, { c: new User() }] } }, /the claim a\.b\.1\.c is of type User; claims must be plain JSON$/],
+    [{ big: 1n }, /the claim big is of type bigint; claims must be plain JSON$/],
+    [{ call () {} }, /the claim call is of type function; claims must be plain JSON$/],
+    [{ list: [undefined] }, /the claim list\.0 is missing; claims must be plain JSON$/],
     // eslint-disable-next-line no-sparse-arrays -- the hole is what is tried
-    [{ list: [1, , 2] }, /the claim list\.1 is not$/],
-    [{ n: NaN }, /the claim n is not$/],
-    [{ n: -Infinity }, /the claim n is not$/],
-    [circle, /the claim self\.self is not$/],
+    [{ list: [1, , 2] }, /the claim list\.1 is missing; claims must be plain JSON$/],
+    [{ n: NaN }, /the claim n is NaN; claims must be plain JSON$/],
+    [{ n: -Infinity }, /the claim n is -Infinity; claims must be plain JSON$/],
+    [circle, /the claim self\.self holds itself; claims must be plain JSON$/],
     [{ roles: 'x'.repeat(9000) }, /an access token of \d+ characters; 8192 are the most/]
   ]
   for (const [value, message] of wrong) {

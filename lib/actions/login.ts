@@ -58,10 +58,13 @@ export function createLogin (services: Services) {
       replaces: old?.userTag === userTag ? old.sid : undefined
     })
     emit('login', aboutSession(session))
-    const over: Ending[] = ended.map((record) =>
-      ({ event: record.sid === old?.sid ? 'logout' : 'revoke', userTag, sid: record.sid, record }))
-    if (old !== undefined && old.userTag !== userTag) over.push(...await endOther(services, old))
-    await endings.conclude(over)
+    const over = endings.gather()
+    for (const record of ended) {
+      const { sid } = record
+      over.add({ event: sid === old?.sid ? 'logout' : 'revoke', userTag, sid, record })
+    }
+    if (old !== undefined && old.userTag !== userTag) over.add(...await endOther(services, old))
+    await over.confirm()
     const lineage = { key, userTag, transport, idleLifetime: lifetimes.idleLifetime, jkt }
     const issued = issue(services, session, content, lineage, { generation: 1, at: 0 })
     return { ...issued, registration: request && offerBinding(services, issued, content) }

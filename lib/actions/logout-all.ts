@@ -4,7 +4,7 @@ import { RefreshTokenMissingError, refuse, type Refusal } from '../errors'
 import { revokedSession } from '../http/challenge'
 import { isDpop, type Credentials } from '../http/credentials'
 import { userTagOf } from '../session/content'
-import type { Ending } from '../session/endings'
+import type { Ending, Over } from '../session/endings'
 import type { Services } from '../services'
 import type { SessionRecord } from '../store/store'
 import type { Caller } from './caller'
@@ -14,7 +14,7 @@ import { findCandidates } from './refresh-candidates'
 import { refuseUnproven } from './unproven'
 import { createVerifyLiving } from './verify-living'
 
-/** Creates what ends all sessions of the users that a request names, and adds the endings. */
+/** Creates what ends all sessions of the users that a request names. */
 export function createLogoutAll (services: Services) {
   const { accessTokens, settings, store } = services
   const verifyLiving = createVerifyLiving(services)
@@ -24,29 +24,27 @@ export function createLogoutAll (services: Services) {
   // Every token that is good at this moment ends the sessions of its user, which join `over`. One
   // that is not is refused as a refresh, or the guard, would refuse it, unless another is good.
   async function endAll (
-    credentials: Credentials, request: FastifyRequest, caller: Caller | undefined, over: Ending[]
+    credentials: Credentials, request: FastifyRequest, caller: Caller | undefined, over: Over
   ): Promise<void> {
     if (caller !== undefined) {
-      over.push(...await endAllOf(userTagOf(caller.sub), caller.sid))
+      over.add(...await endAllOf(userTagOf(caller.sub), caller.sid))
       return
     }
     const byRefresh = await endAllByRefreshToken(credentials, request, over)
-    if (Array.isArray(byRefresh)) over.push(...byRefresh)
     if (settings.refreshToken.paired) {
-      if (Array.isArray(byRefresh)) return
-      throw byRefresh
+      if (byRefresh !== undefined) throw byRefresh
+      return
     }
     const byAccess = await endAllByAccessToken(credentials, request, over)
-    if (Array.isArray(byAccess)) over.push(...byAccess)
-    if (Array.isArray(byAccess) || Array.isArray(byRefresh)) return
+    if (byAccess === undefined || byRefresh === undefined) return
     const { accessToken, accessCookies, refreshTokens } = credentials
     const hasAccess = accessToken !== undefined || accessCookies.length > 0
     throw refreshTokens.length === 0 && hasAccess ? byAccess : byRefresh
   }
 
   async function endAllByRefreshToken (
-    credentials: Credentials, request: FastifyRequest, over: Ending[]
-  ): Promise<Ending[] | Refusal> {
+    credentials: Credentials, request: FastifyRequest, over: Over
+  ): Promise<Refusal | undefined> {
     let refusal: Refusal = refuse(RefreshTokenMissingError, 'no refresh token')
     try {
       if (settings.refreshToken.paired && credentials.accessToken !== undefined) {
@@ -61,7 +59,8 @@ export function createLogoutAll (services: Services) {
         }
         const outcome = await store.endAll(userTag, { witness })
         if (outcome.outcome === 'done') {
-          return toEndings(outcome.ended, userTag, sid)
+          over.add(...toEndings(outcome.ended, userTag, sid))
+          return undefined
         }
         if (outcome.outcome === 'reused') {
           throw refuseReuse(services, outcome, token, request, over)
@@ -79,15 +78,15 @@ export function createLogoutAll (services: Services) {
   }
 
   async function endAllByAccessToken (
-    credentials: Credentials, request: FastifyRequest, over: Ending[]
-  ): Promise<Ending[] | Refusal> {
+    credentials: Credentials, request: FastifyRequest, over: Over
+  ): Promise<Refusal | undefined> {
     const prover = proverOf(request)
     try {
       const [newest] = namedByAccessToken(accessTokens, credentials)
       const { sub, sid } = await verifyLiving(newest?.text ?? '', prover)
       const userTag = userTagOf(sub)
-      if (over.some((ending) => ending.userTag === userTag)) return []
-      return await endAllOf(userTag, sid, sid)
+      if (!over.includes(userTag)) over.add(...await endAllOf(userTag, sid, sid))
+      return undefined
     } catch (error) {
       const refusal = error as Refusal
       if (refusal.statusCode !== 401) throw error

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Credentials } from '../http/credentials'
 import { isBoolean, object, value } from '../options/schema'
 import { userTagOf } from '../session/content'
-import type { Ending } from '../session/endings'
+import type { Over } from '../session/endings'
 import type { Services } from '../services'
 import { callerOf, type Caller } from './caller'
 import { createLogoutAll } from './logout-all'
@@ -52,23 +52,23 @@ export function createLogout (services: Services) {
     credentials: Credentials, request: FastifyRequest, { all = false, byCaller = true }: Asked = {}
   ): Promise<boolean> {
     const caller = byCaller ? callerOf(request) : undefined
-    const over: Ending[] = []
+    const over = endings.gather()
     try {
       if (all) await endAll(credentials, request, caller, over)
       else await endNamed(credentials, caller, over)
     } catch (error) {
-      // What has ended by then is over, and will not be found again.
-      await endings.conclude(over)
+      // What has ended by then will not be found again.
+      await over.confirm()
       throw error
     }
-    return await endings.conclude(over)
+    return await over.confirm()
   }
 
   async function endNamed (
-    credentials: Credentials, caller: Caller | undefined, over: Ending[]
+    credentials: Credentials, caller: Caller | undefined, over: Over
   ): Promise<void> {
     for (const { userTag, sid } of nameSessions(credentials, caller)) {
-      over.push({ event: 'logout', userTag, sid, record: await store.end(userTag, sid) })
+      over.add({ event: 'logout', userTag, sid, record: await store.end(userTag, sid) })
     }
   }
 

@@ -79,7 +79,9 @@ export function createSessions (services: Services): Sessions {
 
   // Also for what had ended before: the replicas may have it by now.
   async function conclude (endings: Ending[]): Promise<void> {
-    if (await services.endings.conclude(endings)) return
+    const over = services.endings.gather()
+    over.add(...endings)
+    if (await over.confirm()) return
     throw refuse(EndingUnconfirmedError, 'too few replicas have confirmed it', {
       'retry-after': '1'
     })

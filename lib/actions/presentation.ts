@@ -5,7 +5,7 @@ import {
 } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { readContent, userTagOf, type Content } from '../session/content'
-import type { Ending } from '../session/endings'
+import type { Over } from '../session/endings'
 import type { Services } from '../services'
 import type { Presentation, Verdict } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
@@ -56,7 +56,7 @@ export function refuseReuse (
   verdict: Verdict,
   { userTag }: RefreshToken,
   request: FastifyRequest,
-  over: Ending[]
+  over: Over
 ): Refusal {
   const { session, distance, msSinceRotation } = verdict
   const { sid, generation } = session
@@ -70,6 +70,6 @@ export function refuseReuse (
   told.catch((error: unknown) => {
     request.log.error({ err: error, sid }, 'the onReuse hook failed')
   })
-  over.push({ event: 'reuse', userTag, sid, record: session, details })
+  over.add({ event: 'reuse', userTag, sid, record: session, details })
   return refuse(RefreshTokenReusedError, `${distance} generations old`)
 }

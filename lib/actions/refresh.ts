@@ -3,7 +3,7 @@ import type { ProofStatus } from '../binding/dpop/refusal'
 import { StoreUnavailableError, type AuthError, type Refusal } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { readContent, type Content } from '../session/content'
-import type { Ending } from '../session/endings'
+import type { Over } from '../session/endings'
 import type { Services } from '../services'
 import type { Outcome } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
@@ -40,18 +40,17 @@ export function createRefresh (services: Services) {
   return async function refresh (
     credentials: Credentials, request: FastifyRequest, atGuard = false
   ): Promise<Refreshed> {
-    const over: Ending[] = []
+    const over = endings.gather()
     try {
       return await refreshFirst(credentials, request, atGuard, over)
     } finally {
-      // What has ended by then is over, whatever comes of the other tokens of the request.
-      await endings.conclude(over)
+      await over.confirm()
     }
   }
 
   // The sessions that end by it join `over`.
   async function refreshFirst (
-    credentials: Credentials, request: FastifyRequest, atGuard: boolean, over: Ending[]
+    credentials: Credentials, request: FastifyRequest, atGuard: boolean, over: Over
   ): Promise<Refreshed> {
     let refusal: Refusal | undefined
     let accident: AuthError | undefined
@@ -73,7 +72,7 @@ export function createRefresh (services: Services) {
   // What the token is refused for is returned; only accidents are thrown.
   async function present (
     token: RefreshToken, credentials: Credentials, request: FastifyRequest, status: ProofStatus,
-    over: Ending[]
+    over: Over
   ): Promise<Refreshed | Refusal> {
     // A cookie that outlives its session would ask the store with every request.
     if (watch.isKnownToHaveEnded(token.sid)) return refuseUnknown(services, token)

@@ -3,7 +3,7 @@ import { InvalidClaimsError, SessionRevokedError, refuse, type Refusal } from '.
 import type { Credentials } from '../http/credentials'
 import { callHook, readClaims, type Complain } from '../session/claims'
 import { packContent, readContent } from '../session/content'
-import type { Ending } from '../session/endings'
+import type { Ending, Over } from '../session/endings'
 import { toSession } from '../session/session'
 import type { Services } from '../services'
 import type { Presentation, SessionRecord } from '../store/store'
@@ -42,7 +42,7 @@ export function createRenewClaims (services: Services) {
     { boundTo, proof }: Presentation,
     credentials: Credentials,
     request: FastifyRequest,
-    over: Ending[]
+    over: Over
   ): Promise<Renewed> {
     const record = await store.find(token.userTag, token.sid)
     if (record === undefined || !isOfUser(readContent(record), token)) {
@@ -61,8 +61,8 @@ export function createRenewClaims (services: Services) {
     })
     inFlight.set(token.sid, asking)
     const { renewed, denied } = await asking
-    // Who shares the answer waits for the replicas as well, but the session has ended once.
-    if (denied !== undefined) over.push(known ? { ...denied, record: undefined } : denied)
+    // It has ended once, however many share the answer.
+    if (denied !== undefined && known === undefined) over.add(denied)
     return renewed
   }
 

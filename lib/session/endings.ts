@@ -16,14 +16,25 @@ interface Ended {
   record: SessionRecord | undefined
 }
 
+/** The sessions that one request, or one call, has ended. */
+export interface Over {
+  /**
+   * Notifies this node's watch and the subscribers of events: at once, since what has ended is over
+   * whatever the request does next.
+   */
+  add: (...endings: Ending[]) => void
+  /** Returns whether a session of this user is among them. */
+  includes: (userTag: string) => boolean
+  /**
+   * Waits for the replicas of `durability`, once for all of them; resolves with whether enough
+   * replicas have confirmed every one.
+   */
+  confirm: () => Promise<boolean>
+}
+
 /** The one way to say that sessions have ended. */
 export interface Endings {
-  /**
-   * Notifies this node's watch and the subscribers of events, then waits for the replicas of
-   * `durability`; resolves with whether enough of them have confirmed every one. All endings of a
-   * request go in one call, and so in one wait.
-   */
-  conclude: (endings: readonly Ending[]) => Promise<boolean>
+  gather: () => Over
 }
 
 /** Returns the event's members that every event of a session has. */
@@ -34,17 +45,26 @@ export const aboutSession = (record: SessionRecord): Omit<AboutSession, 'prefix'
 export function createEndings (
   watch: RevocationWatch, durability: Durability, emit: Emit
 ): Endings {
+  function tell (ending: Ending): void {
+    const { record } = ending
+    if (record === undefined) return
+    watch.ended(record.sid)
+    const about = aboutSession(record)
+    if (ending.event === 'reuse') emit('reuse', { ...about, ...ending.details })
+    else emit(ending.event, about)
+  }
+
   return {
-    conclude: async (endings) => {
-      for (const ending of endings) {
-        const { record } = ending
-        if (record === undefined) continue
-        watch.ended(record.sid)
-        const about = aboutSession(record)
-        if (ending.event === 'reuse') emit('reuse', { ...about, ...ending.details })
-        else emit(ending.event, about)
+    gather: () => {
+      const over: Ending[] = []
+      return {
+        add: (...endings) => {
+          over.push(...endings)
+          endings.forEach(tell)
+        },
+        includes: (userTag) => over.some((ending) => ending.userTag === userTag),
+        confirm: async () => over.length === 0 || (await durability.confirm(over))
       }
-      return endings.length === 0 || (await durability.confirm(endings))
     }
   }
 }
