@@ -54,9 +54,7 @@ export async function createServices (
     log.warn(memoryOnly)
   }
   const emit = createEmit(settings.path)
-  const store = boundStore(settings.store, storeTimeout, emit, () => {
-    log.info('the store of sessions is available again')
-  })
+  const store = boundStore(settings.store, storeTimeout, emit)
   const watch = push ? createWatch(store, accessToken.lifetime, log, emit) : noWatch
   const durability = settings.durability === undefined
     ? noDurability

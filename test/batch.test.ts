@@ -254,7 +254,7 @@ t.test('on one server', async (t) => {
     const late = users
       .slice(0, 3)
       .map(async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50))
-    const bounded = boundStore(store, 60, createEmit('/auth'), () => {})
+    const bounded = boundStore(store, 60, createEmit('/auth'))
     await t.rejects(
       bounded.within(async () => await Promise.race(late)),
       { code: 'STORE_UNAVAILABLE', reason: 'no answer within 60 ms' }

@@ -471,7 +471,7 @@ t.test('what a node remembers', async (t) => {
     }
   } as unknown as Store
   const watch = createWatch(
-    boundStore(store, minute, emit, () => {}),
+    boundStore(store, minute, emit),
     30 * minute,
     { info () {}, warn () {} } as never,
     emit

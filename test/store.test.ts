@@ -370,7 +370,7 @@ t.test('RedisStore', async (t) => {
 
   t.test('errors of the server are reported, without the arguments of the command', async (t) => {
     await client.set('jwt:{u}', 'not a hash')
-    const store = boundStore(shared, timeout, nobody, () => {})
+    const store = boundStore(shared, timeout, nobody)
     const error = await store
       .create('u', creation({ content: 'private' }))
       .catch((error: Error) => error)

@@ -289,6 +289,15 @@ t.test('RedisStore', async (t) => {
     }
   })
 
+  t.test('a server whose SCRIPT was renamed away keeps sessions, and says so', async (t) => {
+    const renamed = await redisFor(t, { args: ['--rename-command', 'SCRIPT', ''] })
+    const store = new RedisStore(renamed.client())
+    t.match(await store.open(timeout), /may not run SCRIPT: scripts are sent whole/)
+    const given = creation()
+    await store.create('u', given, timeout)
+    t.match(await store.find('u', given.sid, timeout), { sid: given.sid })
+  })
+
   t.test('a node that may not publish says why it is cut off', async (t) => {
     const admin = server.client()
     await admin.acl('SETUSER', 'mute', 'on', '>p', '~*', '&*', '+@all', '-publish')

@@ -24,38 +24,28 @@ export interface BoundedStore {
   end: Step<Store['end']>
   endAll: Step<Store['endAll']>
   bind: Step<NonNullable<Store['bind']>>
-  /** Whether the latest that is known of the store is a failure. */
-  failing: () => boolean
-  /** Waits at most the timeout for something else of the store. */
-  within: <T>(step: (store: Store, timeout: number) => Promise<T>) => Promise<T>
+  /**
+   * Waits at most the timeout for something else of the store.
+   * @param tells whether a failure is a `store-error`; `true` by default
+   */
+  within: <T>(
+    step: (store: Store, timeout: number) => Promise<T>, tells?: boolean
+  ) => Promise<T>
 }
 
-/** An outage is over if a step succeeds this long after the last that failed, in ms. */
-const quiet = 900
-
-/**
- * Gives every step of a store a deadline of `timeout` ms. Calls `available` once after each outage.
- */
-export function boundStore (
-  store: Store, timeout: number, emit: Emit, available: () => void
-): BoundedStore {
-  let lastFailure: number | undefined
-
-  async function within<T> (step: (store: Store, timeout: number) => Promise<T>): Promise<T> {
-    const result = await inTime(() => step(store, timeout), timeout, (error) => {
-      lastFailure = performance.now()
-      return unavailable(error, emit)
+/** Gives every step of a store a deadline of `timeout` ms. */
+export function boundStore (store: Store, timeout: number, emit: Emit): BoundedStore {
+  async function within<T> (
+    step: (store: Store, timeout: number) => Promise<T>, tells = true
+  ): Promise<T> {
+    return await inTime(() => step(store, timeout), timeout, (error) => {
+      const { cause, refusal } = unavailable(error)
+      if (tells) emit('store-error', { error: cause })
+      return refusal
     })
-    // Not at once: while a part of a cluster is down, failures and successes take turns.
-    if (lastFailure !== undefined && performance.now() - lastFailure >= quiet) {
-      lastFailure = undefined
-      available()
-    }
-    return result
   }
 
   return {
-    failing: () => lastFailure !== undefined,
     now: () => store.now() ?? Date.now(),
     knownTime: () => store.now(),
     create: (userTag, creation) => within((store) => store.create(userTag, creation, timeout)),
@@ -90,13 +80,10 @@ async function inTime<T> (
   }
 }
 
-function unavailable (error: unknown, emit: Emit): Error {
+function unavailable (error: unknown): { cause: Error, refusal: Error } {
   // A client's error carries the command with its arguments, which are secret: only its message
   // goes on.
   const cause = new Error(error instanceof Error ? error.message : 'the store failed')
-  emit('store-error', { error: cause })
-  return Object.assign(new StoreUnavailableError(), {
-    reason: cause.message,
-    headers: { 'retry-after': '1' }
-  })
+  const about = { reason: cause.message, headers: { 'retry-after': '1' } }
+  return { cause, refusal: Object.assign(new StoreUnavailableError(), about) }
 }

@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { BoundedStore } from './bounded'
 
-/** How long to wait before the store is opened again, in ms. */
-const retryAfter = 1_000
+/** How long to wait before a store is opened again, in ms: doubled each time, up to the longest. */
+const shortest = 1_000
+const longest = 30_000
 
 /**
  * Opens the store. One that is down is logged, and opened once it is there; requests ask it all the
@@ -13,26 +14,24 @@ export function openStore (
 ): { opened: Promise<void>, stop: () => void } {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
-  let said: string | undefined
 
-  async function open (): Promise<void> {
-    const warning = await store.within(async (store, timeout) => await store.open?.(timeout))
-    if (typeof warning === 'string' && warning !== said) log.warn(said = warning)
+  async function open (isFirst: boolean): Promise<void> {
+    const warning =
+      await store.within(async (store, timeout) => await store.open?.(timeout), isFirst)
+    if (!isFirst) log.info('the store of sessions is available now')
+    if (typeof warning === 'string') log.warn(warning)
   }
 
-  function openLater (): void {
+  function openAfter (wait: number): void {
     if (stopped) return
     timer = setTimeout(() => {
-      // One that serves requests, and cannot be opened, is not asked for ever. One that was opened
-      // is asked again if a request has failed just before: nobody else may come.
-      const failing = store.failing()
-      open().then(store.failing, () => failing).then((again) => { if (again) openLater() })
-    }, retryAfter).unref()
+      open(false).catch(() => { openAfter(Math.min(wait * 2, longest)) })
+    }, wait).unref()
   }
 
-  const opened = open().catch(({ reason }: { reason?: string }) => {
+  const opened = open(true).catch(({ reason }: { reason?: string }) => {
     log.warn({ reason }, 'the store of sessions is not available yet')
-    openLater()
+    openAfter(shortest)
   })
   return {
     opened,

@@ -4,9 +4,12 @@ import { permissions } from './scripts/permissions.lua'
 /** Every such client has this as well, though its types do not say so. */
 type Waits = { wait: (replicas: number, timeout: number) => Promise<unknown> }
 
-/** Returns whether a user lacks a permission, for a command of its own or one of a script. */
+/**
+ * Returns whether a user lacks a permission, for a command of its own or one of a script; a command
+ * that was renamed away is one that nobody may run.
+ */
 export const isForbidden = ({ message }: Error): boolean =>
-  message.startsWith('NOPERM') || isForbiddenInScript(message)
+  /^(?:NOPERM|ERR unknown command)/.test(message) || isForbiddenInScript(message)
 
 // As Redis 7.0 says it, and all later ones.
 const isForbiddenInScript = (message: string): boolean =>
