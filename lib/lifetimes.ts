@@ -3,15 +3,12 @@ import { deny } from './options/schema'
 const days = 24 * 60 * 60_000
 
 /** Returns the idle lifetime, capped where it is defaulted; all in ms. @throws INVALID_OPTION */
-export function chooseIdleLifetime (
-  given: number | undefined, accessToken: number, absolute: number
-): number {
+export function chooseIdleLifetime (given: number | undefined, absolute: number): number {
   const idle = given ?? Math.min(14 * days, absolute)
   if (idle > absolute) {
     const most = `up to refreshToken.absoluteLifetime, ${absolute / 1000} s`
     deny('refreshToken.idleLifetime', `${idle / 1000} s`, most)
   }
-  if (accessToken < 1000) deny('accessToken.lifetime', `${accessToken} ms`, 'one second or more')
   return idle
 }
 

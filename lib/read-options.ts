@@ -45,7 +45,7 @@ export const readOptions = object({
   secret: readRing,
   ...readStoreOption,
   accessToken: object({
-    lifetime: duration(30 * minutes, 1),
+    lifetime: duration(30 * minutes, 1000),
     issuer: value(isString, 'a non-empty string', undefined),
     audience: value(isAudience, 'a non-empty string, or an array of them', undefined),
     clientId: value(isString, 'a non-empty string', undefined),

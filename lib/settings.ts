@@ -70,7 +70,7 @@ export function readSettings (options: AuthPluginOptions, fastify: FastifyInstan
   const { idleLifetime: idle, cookie, spentOn, ...others } = refreshToken
   const cookieMode = ofAccess !== undefined
   const { lifetime } = access
-  const idleLifetime = chooseIdleLifetime(idle, lifetime, others.absoluteLifetime)
+  const idleLifetime = chooseIdleLifetime(idle, others.absoluteLifetime)
   const scope = fastify.prefix.replace(/\/$/, '')
   const own = prefix.replace(/\/$/, '')
   const refreshCookie = readCookieSettings(cookie, {

@@ -14,7 +14,13 @@ const readRedis: Check<RedisClient | undefined> = (given, path) =>
 const readStore: Check<Store | undefined> = (given, path) =>
   given === undefined || isStore(given)
     ? given
-    : deny(path, typeOf(given), 'a Store, such as new MemoryStore()')
+    : deny(path, describeStore(given), 'a Store, such as new MemoryStore()')
+
+function describeStore (given: unknown): string {
+  if (!isObject(given)) return typeOf(given)
+  const lacking = steps.filter((name) => typeof given[name] !== 'function')
+  return `${typeOf(given)}, without ${lacking.join(', ')}`
+}
 
 /** Reads the two options that say where sessions live. */
 export const readStoreOption = { redis: readRedis, store: readStore }

@@ -281,7 +281,10 @@ t.test('data stays in the store, and sessions can be updated and opened without 
       undefined,
       null
     ]) {
-      await t.rejects(sessions.update('ada', opened.sid, wrong as never), { code: 'INVALID_LOGIN' })
+      for (const sid of [opened.sid, 'x', undefined]) {
+        const change = sessions.update('ada', sid as string, wrong as never)
+        await t.rejects(change, { code: 'INVALID_LOGIN' })
+      }
     }
     await t.rejects(sessions.open({ sub: '' } as never), { code: 'INVALID_LOGIN' })
     await Promise.all(

@@ -1,7 +1,7 @@
 import { InvalidLoginError } from '../errors'
 import { toMilliseconds, type Duration } from '../options/duration'
 import { describe, isObject } from '../options/schema'
-import { isJson, readClaims, type Complain } from '../session/claims'
+import { findNoJson, readClaims, type Complain } from '../session/claims'
 import type { Content } from '../session/content'
 import type { SessionClaims } from '../session/claims-types'
 import type { Transport } from '../session/session'
@@ -117,7 +117,8 @@ function checkLifetime (
 /** Checks what an application puts aside with a session. @throws what `complain` creates */
 export function checkData (data: unknown, complain: Complain): unknown {
   if (data === undefined) return undefined
-  if (!isJson(data)) throw complain('data must be plain JSON')
+  const fault = findNoJson(data, 'data')
+  if (fault !== undefined) throw complain(`${fault}; it must be plain JSON`)
   const bytes = Buffer.byteLength(JSON.stringify(data))
   if (bytes > longestData) {
     throw complain(`data has ${bytes} bytes as JSON; ${longestData} are the most`)

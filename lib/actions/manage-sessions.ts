@@ -112,8 +112,8 @@ export function createSessions (services: Services): Sessions {
 
     update: async (sub, sid, change) => {
       const userTag = tagOf(sub, 'update')
-      if (!isString(sid)) return false
       const apply = readChange(services, change)
+      if (!isString(sid)) return false
       let record = await store.find(userTag, sid)
       for (let left = attempts; record !== undefined && left > 0; left--) {
         const to = packContent(apply(readContent(record)))

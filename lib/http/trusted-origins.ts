@@ -17,13 +17,17 @@ export const readTrustedOrigins: Check<Array<string | RegExp>> = (given, path) =
       isString(origin) ? findFault(origin) : `an origin such as ${example}, or a RegExp`
     return allowed === undefined
       ? origin as string
-      : deny(`${path}[${i}]`, describe(origin), allowed)
+      : deny(`${path}[${i}]`, hasPassword(origin) ? 'a URL with a user' : describe(origin), allowed)
   })
 }
 
+// It is not for a log.
+const hasPassword = (given: unknown): boolean =>
+  isString(given) && URL.canParse(given) && new URL(given).username + new URL(given).password !== ''
+
 // Returns what would be right instead of a string that no origin can equal.
 function findFault (given: string): string | undefined {
-  if (isAppOrigin.test(given)) return undefined
+  if (isAppOrigin.test(given) && URL.canParse(given)) return undefined
   if (given.includes('*')) return 'a RegExp for a pattern of origins'
   if (given === 'null') return 'an origin of its own: sandboxed pages of any site have this one'
   const url = URL.canParse(given) ? new URL(given) : undefined

@@ -74,12 +74,13 @@ export function value<T, const F> (
     given === undefined ? fallback : test(given) ? given : deny(path, describe(given), allowed)
 }
 
+const from = { 0: 'of 0 or more', 1: 'above 0', 1000: 'of one second or more' }
+
 /** Reads a duration into milliseconds. */
 export function duration<const F> (
-  fallback: F, least: 0 | 1 = 1, most = 'ten years'
+  fallback: F, least: keyof typeof from = 1, most = 'ten years'
 ): Check<number | F> {
-  const from = least === 0 ? 'of 0 or more' : 'above 0'
-  const allowed = `a duration ${from} and up to ${most}, a number of seconds or as '30m'`
+  const allowed = `a duration ${from[least]} and up to ${most}, a number of seconds or as '30m'`
   return (given, path) => {
     if (given === undefined) return fallback
     const ms = toMilliseconds(given)
@@ -95,4 +96,10 @@ export const isListOf = <T>(test: (given: unknown) => given is T) =>
 
 /** Describes a value by its type alone, since it may be a secret. */
 export const typeOf = (given: unknown): string =>
-  given === undefined ? 'missing' : given === null ? 'null' : `of type ${typeof given}`
+  given === undefined ? 'missing' : given === null ? 'null' : `of type ${nameType(given)}`
+
+function nameType (given: unknown): string {
+  if (typeof given !== 'object') return typeof given
+  const prototype = Object.getPrototypeOf(given) as { constructor?: { name?: unknown } } | null
+  return String(prototype?.constructor?.name ?? 'Object')
+}

@@ -1,5 +1,5 @@
 import { InvalidClaimsError } from '../errors'
-import { isObject } from '../options/schema'
+import { isObject, typeOf } from '../options/schema'
 
 /** The names that the plugin itself sets in an access token. */
 const reserved = [
@@ -17,22 +17,17 @@ export function readClaims (
   given: unknown,
   complain: Complain
 ): { sub: unknown, claims: Record<string, unknown> } {
-  if (!isPlain(given)) throw complain('claims must be a plain object')
+  if (!isPlain(given)) throw complain(`claims are ${typeOf(given)}; they must be a plain object`)
   const { sub, ...claims } = given
   for (const name of reserved) {
     if (Object.hasOwn(claims, name)) {
       throw complain(`the claim ${name} is set by the plugin and cannot be given`)
     }
   }
-  const culprit = findForeign(claims)
-  if (culprit !== undefined) {
-    throw complain(`claims must be plain JSON; the claim ${culprit} is not`)
-  }
+  const fault = findNoJson(claims, '')
+  if (fault !== undefined) throw complain(`the claim ${fault}; claims must be plain JSON`)
   return { sub, claims }
 }
-
-/** Returns whether a value is plain JSON. */
-export const isJson = (given: unknown): boolean => findForeign(given) === undefined
 
 /**
  * Calls the `claims` hook; whatever it throws is no verdict on the client.
@@ -57,20 +52,26 @@ function isPlain (given: unknown): given is Record<string, unknown> {
 /** How many values may stand within one another: more would exhaust the stack of a reader. */
 const deepest = 1_000
 
-// Returns the path of the first value that would not survive JSON, or that changes what a later
-// reader inherits. A member that is undefined is one that is not there.
-function findForeign (given: unknown, path = '', above = new Set<unknown>()): string | undefined {
+/**
+ * Returns what is no plain JSON: where it stands and what it is, but no text of it; `undefined`
+ * where all is. A name that changes what a later reader inherits is none. A member that is
+ * undefined is one that is not there.
+ */
+export function findNoJson (
+  given: unknown, path: string, above = new Set<unknown>()
+): string | undefined {
   if (given === null || typeof given === 'string' || typeof given === 'boolean') return undefined
-  if (typeof given === 'number') return Number.isFinite(given) ? undefined : path
-  if (!(Array.isArray(given) || isPlain(given)) || above.has(given)) return path
-  if (above.size === deepest) return path.slice(0, 100)
+  if (typeof given === 'number') return Number.isFinite(given) ? undefined : `${path} is ${given}`
+  if (!(Array.isArray(given) || isPlain(given))) return `${path} is ${typeOf(given)}`
+  if (above.has(given)) return `${path} holds itself`
+  if (above.size === deepest) return `${path.slice(0, 100)}… is more than ${deepest} levels deep`
   above.add(given)
   for (const [name, member] of Array.isArray(given) ? given.entries() : Object.entries(given)) {
     const at = path === '' ? String(name) : `${path}.${name}`
-    if (name === '__proto__') return at
+    if (name === '__proto__') return `${at} is no name of a member`
     if (member === undefined && !Array.isArray(given)) continue
-    const culprit = findForeign(member, at, above)
-    if (culprit !== undefined) return culprit
+    const fault = findNoJson(member, at, above)
+    if (fault !== undefined) return fault
   }
   above.delete(given)
 }

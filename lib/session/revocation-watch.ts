@@ -44,8 +44,9 @@ const mostForgotten = 4
  * Listens for every session that ends, and remembers it for as long as an access token lives, the
  * 100,000 that ended last. It asks the store once about a session that it meets for the first time,
  * or for the first time after a gap. While this node is disconnected, what it knows to have ended
- * stays refused, and everything else passes. A bound on memory lets no ended session in: the store
- * is asked again about what was forgotten.
+ * stays refused, and everything else passes. The store is asked again about a session that the
+ * bound on memory has made it forget: an ended one passes only while this node is disconnected, or
+ * the store does not answer.
  * @param lifetime how long an access token lives, in ms
  */
 export function createWatch (
