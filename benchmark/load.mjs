@@ -15,8 +15,7 @@ const connections = 64
 const many = 20_000
 const rested = 80_000 // more than are refreshed in ten seconds
 const fewest = 300 // requests in a measurement, however busy the machine is
-const issued = [] // what the logins answered
-const chains = [] // what each connection holds
+const issued = [] // what the logins, and then the refreshes, answered
 const resting = [] // which of them rests next, by connection
 let logins = 0
 
@@ -32,8 +31,8 @@ const loads = {
   refresh: {
     needs: connections,
     expects: 200,
-    next: (connection) => wire[refresh](chains[connection] ??= issued[connection]),
-    receive: (connection, response) => { chains[connection] = credentials(response) }
+    next: (connection) => wire[refresh](issued[connection]),
+    receive: (connection, response) => { issued[connection] = credentials(response) }
   },
   // As users do: a session that has refreshed rests for longer than its grace period.
   turns: {

@@ -33,7 +33,7 @@ export async function ask (child, message = {}) {
  * Starts a redis-server of our own that keeps nothing on disk; `cpu` answers the microseconds that
  * it has used, `commands` how many commands it has run, those of scripts included.
  */
-export async function startRedis (core) {
+export async function startRedis (core, more = []) {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'benchmark-'))
   const options = [
@@ -46,7 +46,8 @@ export async function startRedis (core) {
     '--appendonly',
     'no',
     '--dir',
-    dir
+    dir,
+    ...more
   ]
   const [command, ...args] = [
     ...(taskset ? ['taskset', '-c', String(core)] : []),
@@ -80,7 +81,8 @@ export async function startRedis (core) {
   }
 }
 
-async function freePort () {
+/** Answers a port that nobody listens on. */
+export async function freePort () {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()

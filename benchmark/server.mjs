@@ -1,10 +1,11 @@
-// A contender's server in a process of its own: node server.mjs <file> <name> <Redis port>
+// A contender's server in a process of its own:
+// node server.mjs <file> <name> <Redis port> [cluster]
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const [file, name, redisPort] = process.argv.slice(2)
+const [file, name, redisPort, kind] = process.argv.slice(2)
 const { contenders } = await import(`./contenders/${file}`)
 
-const port = await contenders[name].start(Number(redisPort))
+const port = await contenders[name].start(Number(redisPort), kind === 'cluster')
 
 process.on('message', async () => {
   await sleep(5) // responses that are still on their way out

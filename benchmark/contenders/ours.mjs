@@ -1,5 +1,5 @@
 // fastify-jwt-sessions as its README has it.
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { generateKeyPairSync } from 'node:crypto'
 import authPlugin, { RedisStore } from '../../dist/index.mjs'
 import { secret, serve } from '../serve.mjs'
@@ -10,10 +10,12 @@ const pair = (type, options) => {
 }
 const device = 'Firefox on Linux x64' // 20 characters
 
-const start = (makeSecret, { live = false, ...options } = {}) => (port) => serve(async (app) => {
-  const store = new RedisStore(new Redis({ port }), { prefix: `ours:${process.pid}:` })
+const start = (makeSecret, options = {}) => (port, clustered) => serve(async (app) => {
+  const { live = false, ...others } = options
+  const redis = clustered ? new Cluster([{ host: '127.0.0.1', port }]) : new Redis({ port })
+  const store = new RedisStore(redis, { prefix: `ours:${process.pid}:` })
   // A busy machine is no outage: what is measured is work, not waiting.
-  await app.register(authPlugin, { secret: makeSecret(), store, storeTimeout: '30s', ...options })
+  await app.register(authPlugin, { secret: makeSecret(), store, storeTimeout: '30s', ...others })
   const guard = live
     ? { preHandler: (request) => request.authenticate({ live }) }
     : { onRequest: app.authenticate }
