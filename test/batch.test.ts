@@ -256,7 +256,7 @@ t.test('on one server', async (t) => {
       .map(async (user) => await store.rotate(user, rotation(sidOf(user), 1), 50))
     const bounded = boundStore(store, 60, createEmit('/auth'))
     await t.rejects(
-      bounded.within(async () => await Promise.race(late)),
+      bounded.start(async () => await Promise.race(late)),
       { code: 'STORE_UNAVAILABLE', reason: 'no answer within 60 ms' }
     )
     await server.resume()

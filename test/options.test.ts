@@ -428,6 +428,20 @@ t.test('the clients of @fastify/redis that have namespaces are given one by one'
   await t.resolves(other.sessions.open({ sub: 'ada' }))
 })
 
+t.test('it starts in time while Redis is silent, however long a request may wait', async (t) => {
+  const server = await redisFor(t)
+  const client = server.client({ maxRetriesPerRequest: null })
+  await server.pause()
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  await app.register(authPlugin, {
+    secret, redis: client, storeTimeout: '30s', revocation: 'push'
+  })
+  await t.resolves(Promise.resolve(app.ready()), 'Fastify gives a plugin 10 s')
+  await server.resume()
+  await until('it serves', async () => await app.sessions.open({ sub: 'ada' }))
+})
+
 t.test('it starts while Redis is down, says so, and never closes the client', async (t) => {
   const server = await redisFor(t)
   await server.kill()

@@ -108,7 +108,7 @@ export function createWatch (
       return asked.get(sid) ?? find(sid, sub)
     },
     open: async () => {
-      const listening = store.within(async (store) => await new Promise<void>((resolve) => {
+      const listening = store.start(async (store) => await new Promise<void>((resolve) => {
         stop = store.listen?.({
           ended,
           lost: (error) => {

@@ -25,20 +25,21 @@ export interface BoundedStore {
   endAll: Step<Store['endAll']>
   bind: Step<NonNullable<Store['bind']>>
   /**
-   * Waits at most the timeout for something else of the store.
+   * Waits for what a start needs of the store: no longer than the timeout, nor than two seconds.
    * @param tells whether a failure is a `store-error`; `true` by default
    */
-  within: <T>(
-    step: (store: Store, timeout: number) => Promise<T>, tells?: boolean
-  ) => Promise<T>
+  start: <T>(step: (store: Store, timeout: number) => Promise<T>, tells?: boolean) => Promise<T>
 }
+
+/** How long a start waits at most, in ms: Fastify gives all of it 10 s, and then does not start. */
+const longestStart = 2_000
 
 /** Gives every step of a store a deadline of `timeout` ms. */
 export function boundStore (store: Store, timeout: number, emit: Emit): BoundedStore {
   async function within<T> (
-    step: (store: Store, timeout: number) => Promise<T>, tells = true
+    step: (store: Store, timeout: number) => Promise<T>, ms = timeout, tells = true
   ): Promise<T> {
-    return await inTime(() => step(store, timeout), timeout, (error) => {
+    return await inTime(() => step(store, ms), ms, (error) => {
       const { cause, refusal } = unavailable(error)
       if (tells) emit('store-error', { error: cause })
       return refusal
@@ -57,7 +58,7 @@ export function boundStore (store: Store, timeout: number, emit: Emit): BoundedS
     endAll: (userTag, ending) => within((store) => store.endAll(userTag, ending, timeout)),
     bind: (userTag, binding) =>
       within(async (store) => await store.bind?.(userTag, binding, timeout)),
-    within
+    start: (step, tells) => within(step, Math.min(timeout, longestStart), tells)
   }
 }
 

@@ -17,7 +17,7 @@ export function openStore (
 
   async function open (isFirst: boolean): Promise<void> {
     const warning =
-      await store.within(async (store, timeout) => await store.open?.(timeout), isFirst)
+      await store.start(async (store, timeout) => await store.open?.(timeout), isFirst)
     if (!isFirst) log.info('the store of sessions is available now')
     if (typeof warning === 'string') log.warn(warning)
   }
