@@ -1,5 +1,6 @@
-// What a refresh costs each of three masters of a Cluster, beside one master alone and beside a
-// server that is no Cluster, in turn. npm --prefix benchmark run cluster
+// What a refresh costs each of three masters of a Cluster, beside one master alone, with as many
+// clients for each master and with as many for all; and beside a server that is no Cluster. All in
+// turn. npm --prefix benchmark run cluster
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ask, freePort, start, startRedis } from './processes.mjs'
@@ -12,7 +13,13 @@ const slots = 16_384
 /** Starts this many masters that share the slots. */
 async function startCluster (size) {
   const nodes = await Promise.all(Array.from({ length: size }, async () => await startRedis(
-    1, ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())])))
+    1,
+    [
+      '--cluster-enabled', 'yes',
+      '--cluster-port', String(await freePort()),
+      '--cluster-announce-ip', '127.0.0.1'
+    ]
+  )))
   const limit = (i) => Math.floor(slots * i / size)
   const [first, ...others] = nodes
   for (const [i, { client }] of nodes.entries()) {
@@ -37,14 +44,15 @@ const read = async (nodes) => await Promise.all(nodes.map(async ({ client, cpu }
 }))
 
 const kinds = []
-for (const [what, nodes, kind] of [
-  ['no Cluster', [await startRedis(1)]],
-  ['one master', await startCluster(1), 'cluster'],
-  ['three masters', await startCluster(3), 'cluster']
+for (const [what, nodes, connections, kind] of [
+  ['no Cluster, 63 clients', [await startRedis(1)], 63],
+  ['three masters, 63 clients', await startCluster(3), 63, 'cluster'],
+  ['one master, 21 clients', await startCluster(1), 21, 'cluster'],
+  ['one master, 63 clients', await startCluster(1), 63, 'cluster']
 ]) {
   const server = start(0, 'server.mjs', file, name, nodes[0].port, ...kind ? [kind] : [])
   const [{ port }] = await once(server, 'message')
-  const generator = start(1, 'load.mjs', file, name, port)
+  const generator = start(1, 'load.mjs', file, name, port, connections)
   kinds.push({ what, nodes, server, generator, samples: [] })
 }
 for (const { generator } of kinds) await ask(generator, { load: 'refresh', ms: 2000, warmUp: true })
@@ -75,10 +83,12 @@ for (const { what, samples } of kinds) {
   const of = (part) => show(samples.map((sample) => sample[part]), 1)
   console.log(`${what}: a refresh costs ${of('server')} µs of the server, ${of('redis')} µs of Redis`)
 }
-const [, one, three] = kinds
-for (const i of three.nodes.keys()) {
-  const ratios = three.samples.map(({ masters }, pass) => masters[i] / one.samples[pass].masters[0])
-  console.log(`master ${i + 1} of three beside one alone: ${show(ratios, 3)}`)
+const [, three, ...alone] = kinds
+for (const { what, samples } of alone) {
+  for (const i of three.nodes.keys()) {
+    const ratios = three.samples.map(({ masters }, pass) => masters[i] / samples[pass].masters[0])
+    console.log(`master ${i + 1} of three beside ${what}: ${show(ratios, 3)}`)
+  }
 }
 for (const { nodes, server, generator } of kinds) {
   for (const child of [server, generator]) child.disconnect()

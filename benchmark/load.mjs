@@ -1,17 +1,18 @@
-// The load generator in a process of its own: node load.mjs <file> <name> <port>
+// The load generator in a process of its own:
+// node load.mjs <file> <name> <port> [connections]
 import { Browser } from './browser.mjs'
 import { credentials, header, open, status } from './http.mjs'
 import { Visitor } from './visitor.mjs'
 import { forge, wire } from './wire.mjs'
 
-const [file, name, port] = process.argv.slice(2)
+const [file, name, port, given = '64'] = process.argv.slice(2)
 const contender = (await import(`./contenders/${file}`)).contenders[name]
 const { authenticate, refresh, forged = 401 } = contender
 const login = typeof contender.login === 'string' ? contender.login : 'login'
 // A proof is for one request only.
 const isBound = authenticate === 'bound'
 const isPage = authenticate === 'page'
-const connections = 64
+const connections = Number(given)
 const many = 20_000
 const rested = 80_000 // more than are refreshed in ten seconds
 const fewest = 300 // requests in a measurement, however busy the machine is
