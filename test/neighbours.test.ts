@@ -25,6 +25,7 @@ import { z } from 'zod'
 import authPlugin, { MemoryStore } from '../lib/index'
 import type { AuthPluginOptions, Store } from '../lib/index'
 import { build, secret, toClient, type Client } from './support/app'
+import { hear } from './support/hear'
 
 type Neighbour = (app: FastifyInstance) => PromiseLike<unknown>
 
@@ -583,30 +584,12 @@ t.test('@fastify/websocket authenticates the upgrade, also by the subprotocol th
     }
   )
   const { body, authorization } = await login(app)
-  const hear = async (headers: Record<string, string>) => {
-    let first = (_message: string) => {}
-    const message = new Promise<string>((resolve) => { first = resolve })
-    const socket = await app.injectWS(
-      '/news',
-      { headers },
-      {
-        onInit: (socket) => {
-          socket.once('message', (data: Buffer) => first(data.toString()))
-        }
-      }
-    )
-    const text = await message
-    socket.terminate()
-    return JSON.parse(text) as object
-  }
-  t.match(await hear({ authorization }), { sub: 'ada' })
-  t.match(await hear({ 'sec-websocket-protocol': `v1, access_token.${body.access_token}` }), {
-    sub: 'ada'
-  })
-  await t.rejects(app.injectWS('/news'), { message: /401/ })
-  await t.rejects(app.injectWS('/news', { headers: { authorization: 'Bearer no' } }), {
-    message: /401/
-  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.match(JSON.parse(await hear(app, '/news', { authorization })), { sub: 'ada' })
+  const protocols = ['v1', `access_token.${body.access_token}`]
+  t.match(JSON.parse(await hear(app, '/news', {}, protocols)), { sub: 'ada' })
+  await t.rejects(hear(app, '/news', {}), { message: /401/ })
+  await t.rejects(hear(app, '/news', { authorization: 'Bearer no' }), { message: /401/ })
 })
 
 t.test('two instances in sibling scopes serve two kinds of users, who never meet', async (t) => {

@@ -14,6 +14,7 @@ import { toNodeHandler } from 'h3/node'
 import { ServerRouter, useLoaderData } from 'react-router'
 import t, { type Test } from 'tap'
 import { access, refresh, start } from './support/cookie-mode'
+import { hear } from './support/hear'
 import { apply, recipe } from './support/recipe'
 import { visitorsOf } from './support/visitors'
 
@@ -191,19 +192,9 @@ t.test('a handshake of an own page is let in, living or renewed, and of no other
   })
   const { accessToken, refreshToken } = await app.sessions.open({ sub: 'ada' })
   const host = 'app.example'
-  const greet = async (cookie: string, headers: Record<string, string>): Promise<string> => {
-    let hear = (_text: string): void => {}
-    const heard = new Promise<string>((resolve) => { hear = resolve })
-    const socket = await app.injectWS('/chat', { headers: { host, cookie, ...headers } }, {
-      onInit: (socket) => { socket.once('message', (data: Buffer) => hear(data.toString())) }
-    })
-    const text = await heard
-    const closed = once(socket, 'close')
-    socket.close()
-    socket.terminate()
-    await closed
-    return text
-  }
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const greet = async (cookie: string, headers: Record<string, string>): Promise<string> =>
+    await hear(app, '/chat', { host, cookie, ...headers })
   const own = { origin: 'https://app.example' }
   const renewed = `${refresh}=${refreshToken}`
   for (const cookie of [`${access}=${accessToken}`, renewed, renewed]) {

@@ -14,6 +14,9 @@ export interface SentinelSetup {
   failoverTimeout?: number
 }
 
+/** How long the sentinels may take to agree, in ms: on a busy machine a failover is tried twice. */
+const patience = 60_000
+
 /** The arguments that make a server a replica of another one. */
 export const replicaOf = ({ port }: RedisServer): string[] =>
   ['--replicaof', '127.0.0.1', String(port)]
@@ -118,7 +121,7 @@ export class SentinelGroup {
    */
   async agree (server: RedisServer): Promise<void> {
     await until('the sentinels to agree', async () =>
-      (await this.masterPorts()).every((port) => port === server.port))
+      (await this.masterPorts()).every((port) => port === server.port), patience)
   }
 
   /** Has the first sentinel promote the replica, as soon as it will, though the master is well. */
