@@ -93,6 +93,11 @@ t.test('wrong arguments of a login are the mistake of the application', async (t
     [undefined, undefined, /claims are missing; they must be a plain object/],
     ['ada', undefined, /claims are of type string; they/],
     [new Date(), undefined, /claims are of type Date; they/],
+    [new (class { static name () {} })(), undefined, /claims are of type object; they/],
+    [
+      new (class { static get name () { throw new Error('no') } })(), undefined,
+      /claims are of type object; they/
+    ],
     [{}, undefined, /claims\.sub is undefined/],
     [{ sub: '' }, undefined, /claims\.sub is ""/],
     [{ sub: 7 }, undefined, /claims\.sub is 7/],

@@ -134,8 +134,11 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ trustedOrigins: ['app://h:99999'] }, /trustedOrigins\[0\] is "app:\/\/h:99999"; allowed/],
     [
       { trustedOrigins: ['https://ada:pw@a.b'] },
-      /trustedOrigins\[0\] is a URL with a user; allowed: .* send it, 'https:\/\/a\.b'/
+      /trustedOrigins\[0\] is text with an @; allowed: .* send it, 'https:\/\/a\.b'/
     ],
+    [{ trustedOrigins: ['ada:pw@a.b'] }, /trustedOrigins\[0\] is text with an @; allowed/],
+    [{ trustedOrigins: 'https://ada:pw@a.b' }, /trustedOrigins is text with an @; allowed/],
+    [{ trustedOrigins: [['ada:pw@a.b']] }, /trustedOrigins\[0\] is of type Array; allowed/],
     [{ trustedOrigins: [''] }, /trustedOrigins\[0\] is ""; allowed: an origin such as/],
     [{ trustedOrigins: [null] }, /trustedOrigins\[0\] is null; allowed: .* or a RegExp/],
     [{ accessToken: { audience: /a/ } }, /accessToken\.audience is \/a\/; allowed/],
@@ -151,7 +154,7 @@ t.test('a wrong option is named, with what was given and what is allowed', async
     [{ claims: {} }, /claims is an object; allowed: a function/],
     [{ onReuse: 'log' }, /onReuse is "log"/],
     [{ revocation: true }, /revocation is true; allowed: 'none' or 'push'/],
-    [{ store: {} }, /store is of type Object, without now, create, .* endAll; allowed: a Store/],
+    [{ store: {} }, /store is of type object, without now, create, .* endAll; allowed: a Store/],
     [{ store: 'x' }, /store is of type string; allowed: a Store/],
     [{ store, redis: clientOfAllMembers() }, /store is given beside redis/],
     [
@@ -432,12 +435,12 @@ t.test('it starts in time while Redis is silent, however long a request may wait
   const server = await redisFor(t)
   const client = server.client({ maxRetriesPerRequest: null })
   await server.pause()
-  const app = Fastify()
+  const app = Fastify({ pluginTimeout: 3_000 })
   t.teardown(async () => await app.close())
   await app.register(authPlugin, {
     secret, redis: client, storeTimeout: '30s', revocation: 'push'
   })
-  await t.resolves(Promise.resolve(app.ready()), 'Fastify gives a plugin 10 s')
+  await t.resolves(Promise.resolve(app.ready()), 'Fastify gives a plugin so long')
   await server.resume()
   await until('it serves', async () => await app.sessions.open({ sub: 'ada' }))
 })

@@ -1,4 +1,4 @@
-import { deny, describe, isString, type Check } from '../options/schema'
+import { deny, describe, isString, typeOf, type Check } from '../options/schema'
 
 // The pages of an app's WebView or of an extension have origins that URL does not know.
 const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
@@ -9,7 +9,7 @@ export const readTrustedOrigins: Check<Array<string | RegExp>> = (given, path) =
   if (given === undefined) return []
   if (!Array.isArray(given)) {
     const allowed = `an array of origins such as ${example}, with a RegExp for a pattern of them`
-    return deny(path, describe(given), allowed)
+    return deny(path, show(given), allowed)
   }
   return given.map((origin: unknown, i) => {
     if (origin instanceof RegExp) return origin
@@ -17,13 +17,14 @@ export const readTrustedOrigins: Check<Array<string | RegExp>> = (given, path) =
       isString(origin) ? findFault(origin) : `an origin such as ${example}, or a RegExp`
     return allowed === undefined
       ? origin as string
-      : deny(`${path}[${i}]`, hasPassword(origin) ? 'a URL with a user' : describe(origin), allowed)
+      : deny(`${path}[${i}]`, show(origin), allowed)
   })
 }
 
-// It is not for a log.
-const hasPassword = (given: unknown): boolean =>
-  isString(given) && URL.canParse(given) && new URL(given).username + new URL(given).password !== ''
+// A URL may hold a password, which is not for a log.
+const show = (given: unknown): string => typeof given !== 'string'
+  ? typeOf(given)
+  : given.includes('@') ? 'text with an @' : describe(given)
 
 // Returns what would be right instead of a string that no origin can equal.
 function findFault (given: string): string | undefined {

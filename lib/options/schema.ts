@@ -99,7 +99,13 @@ export const typeOf = (given: unknown): string =>
   given === undefined ? 'missing' : given === null ? 'null' : `of type ${nameType(given)}`
 
 function nameType (given: unknown): string {
-  if (typeof given !== 'object') return typeof given
-  const prototype = Object.getPrototypeOf(given) as { constructor?: { name?: unknown } } | null
-  return String(prototype?.constructor?.name ?? 'Object')
+  try {
+    const { constructor } = Object.getPrototypeOf(given) as { constructor: { name: unknown } }
+    if (typeof given === 'object' && constructor !== Object && isString(constructor.name)) {
+      return constructor.name
+    }
+  } catch {
+    // Whoever made it does not want it looked at, or it has no prototype.
+  }
+  return typeof given
 }

@@ -61,16 +61,16 @@ export function findNoJson (
   given: unknown, path: string, above = new Set<unknown>()
 ): string | undefined {
   if (given === null || typeof given === 'string' || typeof given === 'boolean') return undefined
-  if (typeof given === 'number') return Number.isFinite(given) ? undefined : `${path} is ${given}`
-  if (!(Array.isArray(given) || isPlain(given))) return `${path} is ${typeOf(given)}`
-  if (above.has(given)) return `${path} holds itself`
-  if (above.size === deepest) return `${path.slice(0, 100)}… is more than ${deepest} levels deep`
+  const at = path.length > 100 ? `${path.slice(0, 100)}…` : path
+  if (typeof given === 'number') return Number.isFinite(given) ? undefined : `${at} is ${given}`
+  if (!(Array.isArray(given) || isPlain(given))) return `${at} is ${typeOf(given)}`
+  if (above.has(given)) return `${at} holds itself`
+  if (above.size === deepest) return `${at} is more than ${deepest} levels deep`
   above.add(given)
   for (const [name, member] of Array.isArray(given) ? given.entries() : Object.entries(given)) {
-    const at = path === '' ? String(name) : `${path}.${name}`
-    if (name === '__proto__') return `${at} is no name of a member`
+    if (name === '__proto__') return `${at === '' ? '' : `${at}.`}__proto__ is a forbidden name`
     if (member === undefined && !Array.isArray(given)) continue
-    const fault = findNoJson(member, at, above)
+    const fault = findNoJson(member, path === '' ? String(name) : `${path}.${name}`, above)
     if (fault !== undefined) return fault
   }
   above.delete(given)
