@@ -50,8 +50,7 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
     const asked = readLogoutOptions(options, 'reply.logout: options')
     const credentials = readCredentials(this.request)
     const confirmed = await refuseToHandler(this, async () => {
-      const { headers } = this.request
-      const isByCookie = accessCookie !== undefined && isWithinForeignReach(credentials, headers)
+      const isByCookie = accessCookie !== undefined && isWithinForeignReach(credentials)
       if (isByCookie && isUnsafe(this.request)) checkOrigin(this.request, isTrusted)
       renewals.drop(this.request)
       return await logout(credentials, this.request, asked)

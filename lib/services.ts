@@ -64,6 +64,9 @@ export async function createServices (
     const { opened, stop } = openStore(store, log)
     stopOpening = stop
     await opened
+  })
+  // A hook of its own: Fastify's pluginTimeout is for each.
+  fastify.addHook('onReady', async () => {
     await watch.open()
   })
   fastify.addHook('onClose', async () => {

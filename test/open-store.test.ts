@@ -15,18 +15,21 @@ async function pass (ms: number): Promise<void> {
 
 /** A store that is there or not as a test wants it, and says how often it was opened. */
 function createStore () {
-  const state = { isThere: false, opened: 0, errors: 0, lines: [] as string[] }
+  const state = { isThere: false, reason: 'down', opened: 0, errors: 0, lines: [] as string[] }
   const store = {
     open: async () => {
       state.opened++
-      if (!state.isThere) throw new Error('down')
+      if (!state.isThere) throw new Error(state.reason)
       return 'it evicts keys'
     }
   } as unknown as Store
   const bounded = boundStore(store, 1_000, () => { state.errors++ })
   const log = {
     info: (line: string) => { state.lines.push(line) },
-    warn: (about: unknown, line?: string) => { state.lines.push(line ?? String(about)) }
+    warn: (about: unknown, line?: string) => {
+      const { reason } = Object(about) as { reason?: string }
+      state.lines.push(line === undefined ? String(about) : `${line}: ${reason}`)
+    }
   }
   return { state, open: () => openStore(bounded, log as never) }
 }
@@ -42,7 +45,7 @@ t.test('a store that is there is opened once', async (t) => {
 t.test('one that was down at the start is opened once it is there, and then no more', async (t) => {
   const { state, open } = createStore()
   await open().opened
-  t.strictSame(state.lines, ['the store of sessions is not available yet'])
+  t.strictSame(state.lines, ['the store of sessions is not available yet: down'])
   await pass(999)
   t.equal(state.opened, 1)
   await pass(1)
@@ -65,6 +68,10 @@ t.test('one that cannot be opened is opened ever more seldom, and is one event',
     t.equal(state.opened, before + 1, `${seconds} s`)
   }
   t.match(state, { errors: 1, lines: { length: 1 } })
+  state.reason = 'NOAUTH'
+  await pass(30_000)
+  await pass(30_000)
+  t.strictSame(state.lines.slice(1), ['the store of sessions is not available yet: NOAUTH'])
 })
 
 t.test('what is stopped is not opened again, even if it was being opened', async (t) => {
@@ -77,4 +84,13 @@ t.test('what is stopped is not opened again, even if it was being opened', async
   late.stop()
   await pass(60_000)
   t.equal(state.opened, 2)
+  const last = open()
+  await last.opened
+  const said = state.lines.length
+  state.isThere = true
+  mock.timers.tick(1_000)
+  last.stop()
+  await pass(60_000)
+  t.equal(state.opened, 4)
+  t.equal(state.lines.length, said, 'it says nothing either')
 })

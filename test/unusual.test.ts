@@ -1,10 +1,16 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import { MemoryStore, RedisStore } from '../lib/index'
+import type { Emit } from '../lib/events'
 import { userTagOf } from '../lib/session/content'
+import { noDurability } from '../lib/session/durability'
+import { createEndings } from '../lib/session/endings'
+import { noWatch } from '../lib/session/revocation-watch'
 import { inTime } from '../lib/store/redis/send'
+import type { SessionRecord } from '../lib/store/store'
 import { Readiness, type RedisClient } from '../lib/store/redis/client'
 import { checkPermissions, checkWait, createExplain } from '../lib/store/redis/permissions'
+import { boundStore } from '../lib/store/bounded'
 import { loadScripts, readServerInfo } from '../lib/store/redis/server-info'
 import { creation, timeout } from '../lib/testing/contract/subject'
 import { readRing } from '../lib/tokens/keys'
@@ -22,6 +28,15 @@ function collect (): { lines: string[], server: { logger: object } } {
   const lines: string[] = []
   return { lines, server: { logger: { stream: { write: (line: string) => lines.push(line) } } } }
 }
+
+t.test('a user may have ever so many sessions that end at once', async (t) => {
+  const record = { sid: 's', content: '{}', generation: 1 } as SessionRecord
+  let told = 0
+  const over = createEndings(noWatch, noDurability, () => { told++ }).gather()
+  over.add(Array.from({ length: 200_000 }, () =>
+    ({ event: 'revoke', userTag: 'u', sid: 's', record })))
+  t.equal(told, 200_000)
+})
 
 t.test('an authentic refresh token of another shape is invalid', async (t) => {
   const { app, clock } = await build(t)
@@ -289,13 +304,37 @@ t.test('RedisStore', async (t) => {
     }
   })
 
-  t.test('a server whose SCRIPT was renamed away keeps sessions, and says so', async (t) => {
-    const renamed = await redisFor(t, { args: ['--rename-command', 'SCRIPT', ''] })
+  t.test('a server whose SCRIPT or EVAL was renamed away keeps sessions, and says so', async (t) => {
+    for (const [command, consequence] of [
+      ['SCRIPT', /^the Redis user may not run SCRIPT: scripts are sent whole when first used$/],
+      ['EVAL', /^the Redis user may not run EVAL: scripts that the server does not know, .* fail$/]
+    ] as const) {
+      const renamed = await redisFor(t, { args: ['--rename-command', command, ''] })
+      const store = new RedisStore(renamed.client())
+      t.match(await store.open(timeout), consequence)
+      const given = creation()
+      await store.create('u', given, timeout)
+      t.match(await store.find('u', given.sid, timeout), { sid: given.sid })
+    }
+  })
+
+  t.test('a server without a command of the scripts says which', async (t) => {
+    const renamed = await redisFor(t, { args: ['--rename-command', 'HSET', ''] })
     const store = new RedisStore(renamed.client())
-    t.match(await store.open(timeout), /may not run SCRIPT: scripts are sent whole/)
-    const given = creation()
-    await store.create('u', given, timeout)
-    t.match(await store.find('u', given.sid, timeout), { sid: given.sid })
+    const reason = 'the Redis user may not run HSET: sessions cannot be kept'
+    t.equal(await store.open(timeout), reason)
+    await t.rejects(store.create('u', creation(), timeout), { message: reason })
+  })
+
+  t.test('a server without EVALSHA is told of without what it was asked', async (t) => {
+    const renamed = await redisFor(t, { args: ['--rename-command', 'EVALSHA', ''] })
+    const errors: Error[] = []
+    const emit = ((_name, { error }: { error: Error }) => { errors.push(error) }) as Emit
+    const store = boundStore(new RedisStore(renamed.client()), timeout, emit)
+    const given = creation({ content: 'private' })
+    const reason = /^ERR unknown command '\w+'$/i
+    await t.rejects(store.create('u', given), { code: 'STORE_UNAVAILABLE', reason })
+    t.match(errors, [{ message: reason }])
   })
 
   t.test('a node that may not publish says why it is cut off', async (t) => {

@@ -59,11 +59,9 @@ export function createLogin (services: Services) {
     })
     emit('login', aboutSession(session))
     const over = endings.gather()
-    for (const record of ended) {
-      const { sid } = record
-      over.add({ event: sid === old?.sid ? 'logout' : 'revoke', userTag, sid, record })
-    }
-    if (old !== undefined && old.userTag !== userTag) over.add(...await endOther(services, old))
+    over.add(ended.map((record) =>
+      ({ event: record.sid === old?.sid ? 'logout' : 'revoke', userTag, sid: record.sid, record })))
+    if (old !== undefined && old.userTag !== userTag) over.add(await endOther(services, old))
     await over.confirm()
     const lineage = { key, userTag, transport, idleLifetime: lifetimes.idleLifetime, jkt }
     const issued = issue(services, session, content, lineage, { generation: 1, at: 0 })

@@ -27,7 +27,7 @@ export function createLogoutAll (services: Services) {
     credentials: Credentials, request: FastifyRequest, caller: Caller | undefined, over: Over
   ): Promise<void> {
     if (caller !== undefined) {
-      over.add(...await endAllOf(userTagOf(caller.sub), caller.sid))
+      over.add(await endAllOf(userTagOf(caller.sub), caller.sid))
       return
     }
     const byRefresh = await endAllByRefreshToken(credentials, request, over)
@@ -59,7 +59,7 @@ export function createLogoutAll (services: Services) {
         }
         const outcome = await store.endAll(userTag, { witness })
         if (outcome.outcome === 'done') {
-          over.add(...toEndings(outcome.ended, userTag, sid))
+          over.add(toEndings(outcome.ended, userTag, sid))
           return undefined
         }
         if (outcome.outcome === 'reused') {
@@ -85,7 +85,7 @@ export function createLogoutAll (services: Services) {
       const [newest] = namedByAccessToken(accessTokens, credentials)
       const { sub, sid } = await verifyLiving(newest?.text ?? '', prover)
       const userTag = userTagOf(sub)
-      if (!over.includes(userTag)) over.add(...await endAllOf(userTag, sid, sid))
+      if (!over.includes(userTag)) over.add(await endAllOf(userTag, sid, sid))
       return undefined
     } catch (error) {
       const refusal = error as Refusal

@@ -53,22 +53,22 @@ export function createLogout (services: Services) {
   ): Promise<boolean> {
     const caller = byCaller ? callerOf(request) : undefined
     const over = endings.gather()
+    let confirmed = true
     try {
       if (all) await endAll(credentials, request, caller, over)
       else await endNamed(credentials, caller, over)
-    } catch (error) {
-      // What has ended by then will not be found again.
-      await over.confirm()
-      throw error
+    } finally {
+      // Also after a failure: what has ended by then will not be found again.
+      confirmed = await over.confirm()
     }
-    return await over.confirm()
+    return confirmed
   }
 
   async function endNamed (
     credentials: Credentials, caller: Caller | undefined, over: Over
   ): Promise<void> {
     for (const { userTag, sid } of nameSessions(credentials, caller)) {
-      over.add({ event: 'logout', userTag, sid, record: await store.end(userTag, sid) })
+      over.add([{ event: 'logout', userTag, sid, record: await store.end(userTag, sid) }])
     }
   }
 

@@ -80,7 +80,7 @@ export function createSessions (services: Services): Sessions {
   // Also for what had ended before: the replicas may have it by now.
   async function conclude (endings: Ending[]): Promise<void> {
     const over = services.endings.gather()
-    over.add(...endings)
+    over.add(endings)
     if (await over.confirm()) return
     throw refuse(EndingUnconfirmedError, 'too few replicas have confirmed it', {
       'retry-after': '1'

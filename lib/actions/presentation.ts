@@ -70,6 +70,6 @@ export function refuseReuse (
   told.catch((error: unknown) => {
     request.log.error({ err: error, sid }, 'the onReuse hook failed')
   })
-  over.add({ event: 'reuse', userTag, sid, record: session, details })
+  over.add([{ event: 'reuse', userTag, sid, record: session, details }])
   return refuse(RefreshTokenReusedError, `${distance} generations old`)
 }

@@ -62,7 +62,7 @@ export function createRenewClaims (services: Services) {
     inFlight.set(token.sid, asking)
     const { renewed, denied } = await asking
     // It has ended once, however many share the answer.
-    if (denied !== undefined && known === undefined) over.add(denied)
+    if (denied !== undefined && known === undefined) over.add([denied])
     return renewed
   }
 

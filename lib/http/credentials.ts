@@ -72,11 +72,10 @@ export function createReadCredentials (
  * scheme Basic, which browsers send by themselves.
  */
 export const isWithinForeignReach = (
-  { transport, refreshTokens, accessCookies }: Credentials, { authorization }: IncomingHttpHeaders
+  { transport, refreshTokens, accessCookies, accessToken }: Credentials
 ): boolean => {
   const hasCookie = refreshTokens.length > 0 || accessCookies.length > 0
-  const hasScheme = isBearer(authorization) || isDpop(authorization)
-  return transport === 'cookie' && (hasCookie || !hasScheme)
+  return transport === 'cookie' && (hasCookie || accessToken === undefined)
 }
 
 const isSecondTry = /[?&]proof(?:[=&]|$)/

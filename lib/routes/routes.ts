@@ -93,7 +93,7 @@ function registerLogout (
       : readCredentials(request)
     hint(request, credentials)
     const confirmed = await refuseWithHeaders(request, reply, async () => {
-      if (isWithinForeignReach(credentials, request.headers)) checkOrigin(request, isTrusted)
+      if (isWithinForeignReach(credentials)) checkOrigin(request, isTrusted)
       const all = !form && readAll(request.body)
       return await logout(credentials, request, { all, byCaller: false })
     })

@@ -91,7 +91,9 @@ export function createDurability (
 function byUser (endings: readonly Unconfirmed[]): Ended[] {
   const users = new Map<string, string[]>()
   for (const { userTag, sid } of endings) {
-    users.set(userTag, [...users.get(userTag) ?? [], ...sid === '' ? [] : [sid]])
+    const sids = users.get(userTag) ?? []
+    users.set(userTag, sids)
+    if (sid !== '') sids.push(sid)
   }
   return [...users].map(([userTag, sids]) => ({ userTag, sids }))
 }

@@ -22,7 +22,7 @@ export interface Over {
    * Notifies this node's watch and the subscribers of events: at once, since what has ended is over
    * whatever the request does next.
    */
-  add: (...endings: Ending[]) => void
+  add: (endings: readonly Ending[]) => void
   /** Returns whether a session of this user is among them. */
   includes: (userTag: string) => boolean
   /**
@@ -58,9 +58,11 @@ export function createEndings (
     gather: () => {
       const over: Ending[] = []
       return {
-        add: (...endings) => {
-          over.push(...endings)
-          endings.forEach(tell)
+        add: (endings) => {
+          for (const ending of endings) {
+            over.push(ending)
+            tell(ending)
+          }
         },
         includes: (userTag) => over.some((ending) => ending.userTag === userTag),
         confirm: async () => over.length === 0 || (await durability.confirm(over))

@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from '../errors'
+import { StoreUnavailableError, refuse } from '../errors'
 import type { Emit } from '../events'
 import type { Store } from './store'
 import { createTimeout } from './timeout'
@@ -40,9 +40,9 @@ export function boundStore (store: Store, timeout: number, emit: Emit): BoundedS
     step: (store: Store, timeout: number) => Promise<T>, ms = timeout, tells = true
   ): Promise<T> {
     return await inTime(() => step(store, ms), ms, (error) => {
-      const { cause, refusal } = unavailable(error)
-      if (tells) emit('store-error', { error: cause })
-      return refusal
+      const reason = reasonOf(error)
+      if (tells) emit('store-error', { error: new Error(reason) })
+      return refuse(StoreUnavailableError, reason, { 'retry-after': '1' })
     })
   }
 
@@ -81,10 +81,7 @@ async function inTime<T> (
   }
 }
 
-function unavailable (error: unknown): { cause: Error, refusal: Error } {
-  // A client's error carries the command with its arguments, which are secret: only its message
-  // goes on.
-  const cause = new Error(error instanceof Error ? error.message : 'the store failed')
-  const about = { reason: cause.message, headers: { 'retry-after': '1' } }
-  return { cause, refusal: Object.assign(new StoreUnavailableError(), about) }
-}
+// The arguments of a command are secret. A client's error carries them, and Redis quotes those of a
+// command that it does not know: only what is said before them goes on.
+const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message.replace(/, with args[^]*/, '') : 'the store failed'

@@ -14,25 +14,26 @@ export function openStore (
 ): { opened: Promise<void>, stop: () => void } {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
+  let said: string | undefined
 
   async function open (isFirst: boolean): Promise<void> {
     const warning =
       await store.start(async (store, timeout) => await store.open?.(timeout), isFirst)
+    if (stopped) return
     if (!isFirst) log.info('the store of sessions is available now')
     if (typeof warning === 'string') log.warn(warning)
   }
 
-  function openAfter (wait: number): void {
+  function openAfter (wait: number, { reason }: { reason?: string }): void {
     if (stopped) return
+    if (reason !== said) log.warn({ reason }, 'the store of sessions is not available yet')
+    said = reason
     timer = setTimeout(() => {
-      open(false).catch(() => { openAfter(Math.min(wait * 2, longest)) })
+      open(false).catch((refusal) => { openAfter(Math.min(wait * 2, longest), refusal) })
     }, wait).unref()
   }
 
-  const opened = open(true).catch(({ reason }: { reason?: string }) => {
-    log.warn({ reason }, 'the store of sessions is not available yet')
-    openAfter(shortest)
-  })
+  const opened = open(true).catch((refusal) => { openAfter(shortest, refusal) })
   return {
     opened,
     stop: () => {

@@ -13,7 +13,7 @@ export const isForbidden = ({ message }: Error): boolean =>
 
 // As Redis 7.0 says it, and all later ones.
 const isForbiddenInScript = (message: string): boolean =>
-  /user executing the script|ACL failure in script/.test(message)
+  /user executing the script|ACL failure in script|nknown .*command called from/.test(message)
 
 /** Returns the sentence that names what is missing. */
 export const forbid = (action: string, consequence: string): string =>
@@ -34,7 +34,9 @@ export async function checkPermissions (
 ): Promise<string[]> {
   return await findForbidden(client, key).then(forbidCommands, (error: Error) => {
     if (!isForbidden(error)) throw error
-    if (/ keys?\b/.test(error.message)) return [forbid(`use the key ${key}`, lost)]
+    if (/^(?!ERR unknown).* keys?\b/.test(error.message)) {
+      return [forbid(`use the key ${key}`, lost)]
+    }
     return [forbid('run EVAL', 'scripts that the server does not know, as after a restart, fail')]
   })
 }

@@ -2,7 +2,7 @@
  * Tries the commands that the other scripts use, on a key that nobody has, and changes nothing.
  *
  * KEYS: the key.
- * Returns the names of those that this user may not run.
+ * Returns the names of those that this user may not run, or that were renamed away.
  */
 export const permissions = `
 local key, forbidden = KEYS[1], {}
@@ -12,9 +12,8 @@ for _, command in ipairs({
 }) do
   local reply = redis.pcall(unpack(command))
   local problem = type(reply) == 'table' and reply.err or ''
-  if string.find(problem, 'NOPERM') or string.find(problem, 'user executing')
-    or string.find(problem, 'ACL failure') then
-    forbidden[#forbidden + 1] = command[1]
+  for _, words in ipairs({ 'NOPERM', 'user executing', 'ACL failure', 'nknown .*command' }) do
+    if string.find(problem, words) then forbidden[#forbidden + 1] = command[1] end
   end
 end
 return forbidden
