@@ -19,6 +19,9 @@ export class TestClock {
   pass (ms: number): void { this.ms += ms }
 }
 
+/** A machine under load is slow to answer; most tests are not about how long it may take. */
+export const patient = { storeTimeout: 5 }
+
 export const second = 1000
 export const minute = 60 * second
 export const hour = 60 * minute
@@ -73,8 +76,6 @@ export async function build (
     options.redis === undefined && options.store === undefined
       ? { store: new MemoryStore(clock) }
       : {}
-  // A machine under load is slow to answer; how long it may take is not what most tests are about.
-  const patient = { storeTimeout: 5 }
   await app.register(authPlugin, { secret, ...patient, ...store, ...options } as AuthPluginOptions)
   app.post('/login', async (request, reply) => {
     const { claims, options } = request.body as { claims: { sub: string }; options?: LoginOptions }

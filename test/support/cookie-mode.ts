@@ -3,7 +3,7 @@ import Fastify, {
 } from 'fastify'
 import t, { type Test } from 'tap'
 import authPlugin, { MemoryStore, type AuthPluginOptions } from '../../lib/index'
-import { minute, secret, TestClock } from './app'
+import { minute, patient, secret, TestClock } from './app'
 import { redisFor } from './servers/redis'
 
 type Teardown = { teardown: (done: () => Promise<unknown>) => unknown }
@@ -50,7 +50,8 @@ export async function start (t: Teardown, { extend, server, ...options }: Option
   const app = Fastify(server)
   t.teardown(async () => await app.close())
   const store = options.redis === undefined ? { store: new MemoryStore(clock) } : {}
-  await app.register(authPlugin, { secret, accessToken: { cookie: true }, ...store, ...options })
+  const accessToken = { cookie: true }
+  await app.register(authPlugin, { secret, accessToken, ...patient, ...store, ...options })
   app.post('/login', async (request, reply) =>
     await reply.login(...request.body as [{ sub: string }, object]))
   app.post('/leave', { onRequest: app.authenticate }, async (_request, reply) => {
