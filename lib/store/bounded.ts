@@ -31,7 +31,7 @@ export interface BoundedStore {
   start: <T>(step: (store: Store, timeout: number) => Promise<T>, tells?: boolean) => Promise<T>
 }
 
-/** How long a start waits at most, in ms: Fastify gives all of it 10 s, and then does not start. */
+/** How long a start waits at most, in ms: Fastify gives its hook 10 s, and then does not start. */
 const longestStart = 2_000
 
 /** Gives every step of a store a deadline of `timeout` ms. */
