@@ -53,7 +53,7 @@ export function createLogout (services: Services) {
   ): Promise<boolean> {
     const caller = byCaller ? callerOf(request) : undefined
     const over = endings.gather()
-    let confirmed = true
+    let confirmed: boolean
     try {
       if (all) await endAll(credentials, request, caller, over)
       else await endNamed(credentials, caller, over)
