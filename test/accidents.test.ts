@@ -255,7 +255,7 @@ t.test('data stays in the store, and sessions can be updated and opened without 
     ])
     t.equal(
       await sessions.update('ada', opened.sid, {
-        claims: { role: 'admin' } as never,
+        claims: { sub: 'ada', role: 'admin' } as never,
         device: 'tablet'
       }),
       true
@@ -274,6 +274,7 @@ t.test('data stays in the store, and sessions can be updated and opened without 
     t.equal(await sessions.update('ada', '', { device: 'x' }), false)
     for (const wrong of [
       { claims: { sid: 'x' } },
+      { claims: { sub: 'eve' } },
       { device: 1 },
       { data: () => {} },
       { data: 'x'.repeat(1024) },

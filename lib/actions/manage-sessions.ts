@@ -12,7 +12,7 @@ import { createLogin } from './login'
 
 /** What an update may change of a session; what it leaves out stays. */
 export interface SessionUpdate {
-  /** Claims other than `sub`, instead of the present ones: the next access token has them. */
+  /** The claims but for `sub`, instead of the present ones: the next access token has them. */
   claims?: Omit<SessionClaims, 'sub'> | undefined
   /** The label; `null` takes it away. */
   device?: string | null | undefined
@@ -112,7 +112,7 @@ export function createSessions (services: Services): Sessions {
 
     update: async (sub, sid, change) => {
       const userTag = tagOf(sub, 'update')
-      const apply = readChange(services, change)
+      const apply = readChange(services, sub, change)
       if (!isString(sid)) return false
       let record = await store.find(userTag, sid)
       for (let left = attempts; record !== undefined && left > 0; left--) {
@@ -135,7 +135,9 @@ export function createSessions (services: Services): Sessions {
 
 const longestDevice = 255
 
-function readChange (services: Services, change: SessionUpdate): (content: Content) => Content {
+function readChange (
+  services: Services, sub: string, change: SessionUpdate
+): (content: Content) => Content {
   if (!isObject(change)) throw invalid(`the change is ${describe(change)}; it must be an object`)
   const { claims, device, data, ...unknown } = change
   const [name] = Object.keys(unknown)
@@ -143,12 +145,15 @@ function readChange (services: Services, change: SessionUpdate): (content: Conte
   if (device !== undefined && device !== null && typeof device !== 'string') {
     throw invalid(`device is ${describe(device)}; it must be a string or null`)
   }
-  const given = claims === undefined ? undefined : readClaims(claims, invalid).claims
+  const given = claims === undefined ? undefined : readClaims(claims, invalid)
+  if (given?.sub !== undefined && given.sub !== sub) {
+    throw invalid(`claims.sub is ${describe(given.sub)}; a session stays its user's`)
+  }
   checkData(data, invalid)
   return (content) => {
     const changed: Content = {
       ...content,
-      claims: given ?? content.claims,
+      claims: given?.claims ?? content.claims,
       device: device === undefined ? content.device : device?.slice(0, longestDevice) ?? null,
       data: data === undefined ? content.data : data
     }
