@@ -23,9 +23,9 @@ const resolutions = {
 
 /** @param folder where the package is installed. Resolves with how many programs compile. */
 export async function compileConsumers (folder) {
-  const programs = []
+  const builds = new Map()
   const program = (compiler, resolution, name, files, options = {}, cwd = folder) => {
-    const config = `tsconfig.${compiler}.${resolution}.${name}.json`
+    const config = `${compiler}, ${resolution}, ${name}.json`
     const compilerOptions = {
       ...resolutions[resolution],
       target: 'es2022',
@@ -37,9 +37,9 @@ export async function compileConsumers (folder) {
       ...options
     }
     writeFileSync(join(cwd, config), JSON.stringify({ compilerOptions, files }))
-    const what = `TypeScript ${compiler}, ${resolution}: ${name}`
-    const tsc = join(root, 'node_modules', compilers[compiler])
-    programs.push({ what, cwd, args: [tsc, '-p', config] })
+    const id = `${compiler} ${cwd}`
+    if (!builds.has(id)) builds.set(id, { compiler, cwd, configs: [] })
+    builds.get(id).configs.push(config)
   }
 
   cpSync(join(root, 'test/types'), folder, { recursive: true })
@@ -69,19 +69,20 @@ export async function compileConsumers (folder) {
   cpSync(join(root, 'test/types'), linked, { recursive: true })
   for (const compiler of Object.keys(compilers)) {
     for (const resolution of Object.keys(resolutions)) {
-      const files = [['claims.mts'], ['claims.cts'], ['unaugmented.mts']]
-      for (const file of files) program(compiler, resolution, `pnpm, ${file}`, file, {}, linked)
+      for (const file of ['claims.mts', 'claims.cts', 'unaugmented.mts']) {
+        program(compiler, resolution, `pnpm, ${file}`, [file], {}, linked)
+      }
     }
   }
 
-  const queue = [...programs]
+  const queue = [...builds.values()]
   await Promise.all(Array.from({ length: availableParallelism() }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      await run(process.execPath, next.args, { cwd: next.cwd }).catch((error) => {
-        console.error(next.what)
-        throw error
-      })
+      const { compiler, cwd, configs } = next
+      // One process for them all reads each declaration once. It names the program it is at.
+      const args = [join(root, 'node_modules', compilers[compiler]), '--build', '-v', ...configs]
+      await run(process.execPath, args, { cwd })
     }
   }))
-  return programs.length
+  return [...builds.values()].flatMap(({ configs }) => configs).length
 }
