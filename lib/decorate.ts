@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createAuthenticate, replyOf } from './actions/authenticate'
+import { subOf } from './actions/caller'
 import { createCredentialsOf, credentialsOf } from './actions/credentials-of'
 import { guardOf } from './actions/imported-guard'
 import { createLogin } from './actions/login'
@@ -35,6 +36,7 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
   fastify.decorate(credentialsOf, createCredentialsOf(services))
   fastify.decorate('sessions', createSessions(services))
   fastify.decorateRequest('sid', null)
+  fastify.decorateRequest(subOf, null)
   fastify.decorateRequest('authenticate', async function (this: FastifyRequest, options) {
     return await authenticateRequest(this, options) as never
   })

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { MemoryStore } from '../lib/index'
 import { build, day, minute, peek, toClient, type Client } from './support/app'
@@ -186,6 +187,38 @@ t.test('reply.logout ends the session of the request', async (t) => {
   await post('/bye-all', { authorization: first.authorization })
   t.equal(await count(node), 0, 'a request that was let in speaks for its user')
   t.equal((await node.refresh(third)).statusCode, 401)
+})
+
+t.test('reply.logout ends it, whatever stands in request.user by then', async (t) => {
+  const changes: Array<(request: FastifyRequest) => void> = [
+    (request) => { request.user = { id: 7 } as never },
+    (request) => { Object.assign(request.user, { sub: 'eve' }) },
+    (request) => { request.user = null as never }
+  ]
+  for (const change of changes) {
+    for (const all of [false, true]) {
+      const node = await build(t, {
+        extend: (app) => {
+          const preHandler = async (request: FastifyRequest) => { change(request) }
+          app.post('/bye', { onRequest: app.authenticate, preHandler },
+            async (_request, reply) => await reply.logout({ all }))
+        }
+      })
+      const eve = await node.login({ sub: 'eve' })
+      for (const withCookie of [false, true]) {
+        const client = await node.login()
+        await node.login()
+        const { authorization } = client
+        const cookie = withCookie ? client.cookie : ''
+        const request = { method: 'POST', url: '/bye', headers: { authorization, cookie } } as const
+        t.equal((await node.app.inject(request)).body, 'true')
+        t.equal((await node.refresh(client)).json().code, 'REFRESH_TOKEN_INVALID')
+        t.equal(await count(node), all ? 0 : 1)
+        await node.app.sessions.revokeAll('ada')
+      }
+      t.equal((await node.refresh(eve)).statusCode, 200)
+    }
+  }
 })
 
 t.test('a refresh in flight does not bring back what a logout ends', async (t) => {

@@ -11,6 +11,7 @@ import { userTagOf } from '../session/content'
 import type { Services } from '../services'
 import type { AccessClaims } from '../tokens/access-token'
 import { createAuthenticateByCookie } from './authenticate-by-cookie'
+import { subOf } from './caller'
 import type { Answer, Renewals } from './renewals'
 import { createVerifyLiving } from './verify-living'
 
@@ -44,7 +45,7 @@ export const ownRoute = Symbol('a route of fastify-jwt-sessions')
 /** Where a request keeps its reply, for guards that are given the request only. */
 export const replyOf = Symbol('the reply of a request')
 
-type Kept = Partial<FastifyRequest> & { [replyOf]?: FastifyReply }
+type Kept = Partial<FastifyRequest> & { [replyOf]?: FastifyReply, [subOf]?: string }
 
 /** Creates what `fastify.authenticate` and `request.authenticate` do. */
 export function createAuthenticate (services: Services, renewals: Renewals) {
@@ -75,6 +76,7 @@ export function createAuthenticate (services: Services, renewals: Renewals) {
   function admit (request: Authenticable, claims: AccessClaims): void {
     request.user = claims as typeof request.user
     request.sid = claims.sid
+    ;(request as Kept)[subOf] = claims.sub
   }
 
   function authenticate (
