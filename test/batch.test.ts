@@ -20,6 +20,7 @@ async function login (store: Store, users: string[]): Promise<void> {
     users.map(async (user) => await store.create(user, creation({ sid: sidOf(user) }), within))
   )
 }
+const to = (to: string) => ({ from: creation().content, to })
 const refresh = async (store: Store, user: string, generation = 1, more = {}) =>
   await store.rotate(user, rotation(sidOf(user), generation, more), within)
 
@@ -35,7 +36,7 @@ t.test('on one server', async (t) => {
     const seen = await monitor(server)
     const outcomes = await Promise.all(
       users.map(
-        async (user) => await refresh(store, user, 1, { content: `text of ${user}` })
+        async (user) => await refresh(store, user, 1, { content: to(`text of ${user}`) })
       )
     )
     t.strictSame(
@@ -115,7 +116,9 @@ t.test('on one server', async (t) => {
     const seen = await monitor(server)
     const contents = ['new', undefined, 'new', undefined]
     const outcomes = await Promise.all(
-      contents.map(async (content, i) => await refresh(store, `user-${i}`, 1, { content }))
+      contents.map(async (content, i) => await refresh(store, `user-${i}`, 1, {
+        content: content && to(content)
+      }))
     )
     t.strictSame((await seen.flush()).map(([name, , keys]) => `${name} ${keys}`), [
       'evalsha 2',

@@ -190,6 +190,41 @@ t.test('the hook is called once before each rotation, and for nothing else', asy
   t.equal(calls, 2)
 })
 
+t.test('an update while the hook is asked stands, and has the hook asked again', async (t) => {
+  const redis = await redisFor(t)
+  for (const store of [{}, { store: new RedisStore(redis.client()) }]) {
+    for (const spentOn of ['issue', 'use'] as const) {
+      const seen: Session[] = []
+      let update = async (): Promise<unknown> => undefined
+      const { login, refresh, app } = await build(t, {
+        ...store,
+        refreshToken: { spentOn },
+        claims: async (session) => {
+          seen.push(session)
+          await update()
+          return { ...session.claims, times: seen.length }
+        }
+      })
+      const client = await login({ sub: 'ada', role: 'user' }, { device: 'old', data: 1 })
+      const sid = String(peek(client.body.access_token).sid)
+      const change = { claims: { role: 'admin' } as never, device: 'new', data: 2 }
+      update = async () => seen.length > 1 || await app.sessions.update('ada', sid, change)
+      const refreshed = toClient(await refresh(client))
+      t.match(peek(refreshed.body.access_token), { role: 'admin', times: 2 })
+      t.match(seen.map(({ device }) => device), ['old', 'new'])
+      t.match(await app.sessions.list('ada'), [{ device: 'new', data: 2, claims: { times: 2 } }])
+      update = async () => await app.sessions.update('ada', sid, { data: seen.length })
+      const busy = await refresh(refreshed)
+      t.equal(busy.statusCode, 503)
+      t.equal(busy.headers['retry-after'], '1')
+      t.equal(seen.length, 12, 'ten times in all')
+      update = async () => undefined
+      t.equal((await refresh(refreshed)).statusCode, 200, 'and the token is not spent')
+      await app.sessions.revokeAll('ada')
+    }
+  }
+})
+
 t.test('many refreshes at once, with a slow hook, come to one rotation and one refresh token', async (t) => {
   let calls = 0
   const { login, refresh, app } = await build(t, {

@@ -105,7 +105,7 @@ async function perform (
         sid,
         generation: model.presents(sid, command.offset),
         signer: 'abc',
-        content: command.content,
+        content: command.content === undefined ? undefined : { from: sid, to: command.content },
         boundTo: command.boundTo,
         proof: command.proof,
         idleLifetime,
@@ -114,7 +114,7 @@ async function perform (
         spentOn: 'issue' as const
       }
       const result = await store.rotate(command.user, rotation, within)
-      if (result.outcome === 'unknown') return { outcome: 'unknown' }
+      if (!('session' in result)) return { outcome: result.outcome }
       return { outcome: result.outcome, distance: result.distance, session: one(result.session) }
     }
   }

@@ -160,7 +160,9 @@ t.test('RedisStore', async (t) => {
     t.match(await client.info('commandstats'), /cmdstat_hget:calls=1,/, 'nothing more is read')
     await shared.bind('u', { sid: holder.sid, boundTo: 'ThumbprintOfMine' }, timeout)
     t.strictSame([await at(holder.sid), await at(`${holder.sid}!`)], [64, 12])
-    await holder.refresh('rotated', holder.token, { proof: 'ThumbprintOfMine', content: 'new' })
+    await holder.refresh('rotated', holder.token, {
+      proof: 'ThumbprintOfMine', content: { from: 'c'.repeat(36), to: 'new' }
+    })
     t.strictSame([await at(holder.sid), await at(`${holder.sid}!`)], [31, 12])
     t.equal(await client.object('ENCODING', 'jwt:{u}'), 'listpack', 'which is as small')
     t.equal((await shared.list('u', timeout)).length, 1, 'and no session')

@@ -10,7 +10,7 @@ import type { RefreshToken } from '../tokens/refresh-token'
 import { issue, type Issued } from './issue'
 import { isOfUser, presentationOf, refuseReuse, refuseUnknown } from './presentation'
 import { findCandidates } from './refresh-candidates'
-import { createRenewClaims } from './renew-claims'
+import { createRotate } from './rotate'
 import { refuseUnproven } from './unproven'
 
 /** A refresh token that was let in. */
@@ -28,9 +28,9 @@ export interface Refreshed {
  * @see RFC 6749 §6, RFC 9700 §4.14.2
  */
 export function createRefresh (services: Services) {
-  const { settings, refreshTokens, store, watch, endings, emit } = services
-  const { idleLifetime, spentOn } = settings.refreshToken
-  const renewClaims = createRenewClaims(services)
+  const { watch, endings, emit } = services
+  const { spentOn } = services.settings.refreshToken
+  const rotate = createRotate(services)
 
   /**
    * Refreshes the first session that a token of the request is good for.
@@ -78,16 +78,8 @@ export function createRefresh (services: Services) {
     if (watch.isKnownToHaveEnded(token.sid)) return refuseUnknown(services, token)
     const presentation = presentationOf(services, token, credentials, request, status)
     if (presentation instanceof Error) return presentation
-    const renewed = settings.claims === undefined
-      ? undefined
-      : await renewClaims(token, presentation, credentials, request, over)
-    if (renewed instanceof Error) return renewed
-    const outcome = await store.rotate(token.userTag, {
-      signer: refreshTokens.signer,
-      content: renewed,
-      idleLifetime: Math.min(token.idleLifetime ?? Infinity, idleLifetime),
-      ...presentation
-    })
+    const outcome = await rotate(token, presentation, credentials, request, over)
+    if (outcome instanceof Error) return outcome
     if (outcome.outcome === 'unknown') {
       watch.ended(token.sid)
       return refuseUnknown(services, token)

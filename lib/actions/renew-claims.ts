@@ -6,18 +6,18 @@ import { packContent, readContent } from '../session/content'
 import type { Ending, Over } from '../session/endings'
 import { toSession } from '../session/session'
 import type { Services } from '../services'
-import type { Presentation, SessionRecord } from '../store/store'
+import type { Presentation, Rotation, SessionRecord } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { checkSize } from './check-size'
 import { isOfUser, refuseUnknown } from './presentation'
 import { refuseUnproven } from './unproven'
 
 /** The content to write with the rotation; `undefined` keeps the present one. */
-type Renewed = string | undefined | Refusal
+type Renewed = Rotation['content'] | Refusal
 
 /** What the hook's answer comes to. */
 interface Answer {
-  readonly renewed: string | Refusal
+  readonly renewed: Renewed
   /** The session that the hook has ended by it. */
   readonly denied?: Ending
 }
@@ -80,6 +80,6 @@ export function createRenewClaims (services: Services) {
     }
     const content = { ...readContent(record), claims: readClaims(given, invalid).claims }
     checkSize(services, content, invalid)
-    return { renewed: packContent(content) }
+    return { renewed: { from: record.content, to: packContent(content) } }
   }
 }

@@ -19,7 +19,7 @@ export interface Presented {
   kept: Kept | undefined
 }
 
-type Name = Exclude<Outcome['outcome'], 'unknown'>
+type Name = Exclude<Outcome['outcome'], 'changed' | 'unknown'>
 
 /** The highest generation; a session that would pass it ends. */
 const lastGeneration = 2 ** 24 - 1
@@ -49,6 +49,9 @@ export function present (kept: Kept, token: Rotation, now: number): Presented {
     return { outcome: { outcome, ...verdict, session, streak, next }, kept: changed }
   }
   if (generation >= lastGeneration) return { outcome: { outcome: 'unknown' }, kept: undefined }
+
+  const { content = { from: session.content } } = token
+  if (content.from !== session.content) return { outcome: { outcome: 'changed' }, kept }
 
   const record = { ...session, ...renew(session, token, now) }
   const next = { generation: generation + 1, at: now - record.createdAt }
@@ -93,7 +96,7 @@ function findSpent (marks: readonly HandedOut[], generation: number): number {
 
 function renew ({ content, deadline }: SessionRecord, token: Rotation, now: number) {
   const expiresAt = Math.min(now + token.idleLifetime, deadline)
-  return { signer: token.signer, content: token.content ?? content, expiresAt }
+  return { signer: token.signer, content: token.content?.to ?? content, expiresAt }
 }
 
 // The marks of a session when the generation `spent` is followed by the next. Of a token that is

@@ -66,8 +66,8 @@ export interface Presentation {
 export interface Rotation extends Presentation {
   /** Of the next token, as in SessionRecord. */
   signer: string
-  /** New content; `undefined` keeps the present one. */
-  content: string | undefined
+  /** New content, for the one that it was made from; `undefined` keeps the present one. */
+  content: { from: string, to: string } | undefined
   /** ms */
   idleLifetime: number
 }
@@ -105,7 +105,8 @@ export interface HandedOut {
  * What presenting a refresh token came to. `rotated`: the session moved on, and `next` is the new
  * token; `offered`: nothing is spent, and `next` is an offer. `repeated`: nothing changed, and
  * `next` is the present token. `reused`: the session was ended by it. `unproven`: the session is
- * bound and the proof is missing or by another key; nothing changed. `unknown`: no such session.
+ * bound and the proof is missing or by another key; nothing changed. `changed`: the session would
+ * have moved on, but its content is no longer `from`; nothing changed. `unknown`: no such session.
  */
 export type Outcome =
   | (Came<'rotated' | 'offered' | 'repeated'> & Verdict & {
@@ -114,6 +115,7 @@ export type Outcome =
   })
   | (Came<'reused'> & Verdict)
   | (Came<'unproven'> & Verdict)
+  | Came<'changed'>
   | Came<'unknown'>
 
 /** What a step came to. */

@@ -20,6 +20,7 @@ export type Command =
     of: number
     offset: number
     grace: keyof typeof graces
+    /** New content, made from that of the login: its own id. */
     content: string | undefined
     /** What the token says that its session is bound to, and what was proven. */
     boundTo?: Key | undefined
@@ -192,6 +193,7 @@ export class Model {
       }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
+    if (content !== undefined && session.content !== sid) return { outcome: 'changed' }
     // A token ahead of the store says itself when it was handed out.
     if (presented > session.generation) session.issued.push([presented, session.refreshedAt])
     session.generation = presented + 1
@@ -229,7 +231,7 @@ const number = fc.nat(3)
 const maybe = fc.option(number, { nil: undefined, freq: 2 })
 const limit = (...limits: number[]) => fc.constantFrom(...limits)
 const offset = fc.constantFrom(0, 0, 0, -1, -1, -1, -2, -3, 1)
-const texts = fc.option(fc.string({ maxLength: 8 }), { nil: undefined })
+const texts = fc.option(fc.string({ maxLength: 8 }), { nil: undefined, freq: 2 })
 
 const key = fc.constantFrom<Key[]>(keys[0], keys[0], keys[0], keys[1])
 const none = fc.constant(undefined)

@@ -27,7 +27,7 @@ export function toArguments (rotation: Rotation): Argument[] {
     (spentOn === 'use' ? 1 : 0) + (content === undefined ? 0 : 2) + (proofs === '' ? 0 : 4)
   const args: Argument[] = [digit === 0 ? signer : `${signer}${digit}`, idleLifetime, gracePeriod]
   args.push(rotation.sid, rotation.generation, rotation.handedOutAt)
-  if (content !== undefined) args.push(content)
+  if (content !== undefined) args.push(content.from, content.to)
   if (proofs !== '') args.push(proofs)
   return args
 }
@@ -35,7 +35,7 @@ export function toArguments (rotation: Rotation): Argument[] {
 /** Reads what a presentation came to. */
 export function toOutcome ({ sid, spentOn }: Presentation, reply: Reply): Outcome {
   const { outcome, packed, now, distance, msSinceRotation } = reply
-  if (outcome === 'unknown') return { outcome }
+  if (outcome === 'unknown' || outcome === 'changed') return { outcome }
   const session = toRecord(sid, packed)
   const streak = outcome === 'repeated' ? streakOf(packed) : 0
   if (outcome === 'reused' || outcome === 'unproven') {

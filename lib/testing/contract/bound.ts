@@ -100,7 +100,9 @@ export function bound (declare: Declare): void {
       if (spentOn === 'use') await holder.refresh('offered')
       const { token } = holder
       const spent = spentOn === 'use' ? { generation: 1, at: 0 } : token
-      const { session } = await holder.refresh('rotated', token, { content: 'ünd so weiter' })
+      const { session } = await holder.refresh('rotated', token, {
+        content: { from: holder.session.content, to: 'ünd so weiter' }
+      })
       assert.deepEqual(
         [session.boundTo, session.content, session.generation],
         [mine, 'ünd so weiter', 2]
@@ -135,7 +137,9 @@ export function bound (declare: Declare): void {
       await one.expect('unproven', one.token, { boundTo: undefined })
 
       const other = await login()
-      await other.refresh(first, other.token, { proof: mine, content: 'new' })
+      await other.refresh(first, other.token, {
+        proof: mine, content: { from: content, to: 'new' }
+      })
       assert.deepEqual(
         [(await other.find())?.boundTo, (await other.find())?.content],
         [mine, 'new']

@@ -34,13 +34,33 @@ export function spentOnIssue (test: Declare): void {
 
   test('a rotation may renew the content', async ({ store }, user) => {
     const holder = await Holder.login(store, user)
-    for (const content of ['0ada\n\n{"role":"root"}', '', '=']) {
-      assert.equal(
-        (await holder.refresh('rotated', undefined, { content })).session.content,
-        content
-      )
-      assert.equal((await holder.refresh('rotated')).session.content, content)
+    let from = holder.session.content
+    for (const to of ['0ada\n\n{"role":"root"}', '', '=']) {
+      const { session } = await holder.refresh('rotated', undefined, { content: { from, to } })
+      assert.equal(session.content, to)
+      assert.equal((await holder.refresh('rotated')).session.content, to)
+      from = to
     }
+  })
+
+  test('content that was made from another than the present one changes nothing', async (
+    { store, pass }, user
+  ) => {
+    const holder = await Holder.login(store, user)
+    const first = holder.token
+    await pass(minute)
+    const before = await holder.find()
+    const content = { from: 'another', to: 'new' }
+    for (const ahead of [0, 3]) {
+      const token = { generation: first.generation + ahead, at: 0 }
+      assert.deepEqual(await holder.present(token, { content }), { outcome: 'changed' })
+      assert.deepEqual(await holder.find(), before)
+    }
+    await holder.refresh('rotated', first, { content: { from: holder.session.content, to: '' } })
+    await holder.expect('repeated', first, { content })
+    await pass(minute)
+    await holder.expect('reused', first, { content })
+    await holder.expect('unknown', holder.token, { content })
   })
 
   test('within the grace period the predecessor is repeated, and changes nothing', async (
@@ -53,7 +73,7 @@ export function spentOnIssue (test: Declare): void {
     const before = await holder.find()
     for (let i = 0; i < 3; i++) {
       const repeated = await holder.refresh('repeated', first, {
-        content: 'other',
+        content: { from: 'whatever', to: 'other' },
         signer: 'zzz',
         idleLifetime: day
       })

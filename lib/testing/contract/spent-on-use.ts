@@ -13,7 +13,8 @@ export function spentOnUse (test: Declare): void {
     const first = holder.token
     for (let i = 0; i < 4; i++) {
       await pass(day)
-      const more = i === 2 ? { content: 'other', signer: 'efg' } : {}
+      const content = { from: holder.session.content, to: 'other' }
+      const more = i === 2 ? { content, signer: 'efg' } : {}
       const { session, next, distance, streak } = await holder.refresh('offered', first, more)
       const now = store.now() ?? 0
       assert.deepEqual([session.generation, next.generation, distance, streak], [1, 2, 0, 0])
@@ -34,6 +35,23 @@ export function spentOnUse (test: Declare): void {
     }
     await pass(13 * day)
     assert.ok(await holder.find())
+  })
+
+  test('content that was made from another than the present one is never written', async (
+    { store, pass }, user
+  ) => {
+    const holder = await Holder.login(store, user, use)
+    const first = holder.token
+    const content = { from: 'another', to: 'new' }
+    await pass(minute)
+    const before = await holder.find()
+    assert.deepEqual(await holder.present(first, { content }), { outcome: 'changed' })
+    assert.deepEqual(await holder.find(), before)
+    const { next } = await holder.refresh('offered')
+    const offered = await holder.find()
+    assert.deepEqual(await holder.present(next, { content }), { outcome: 'changed' })
+    assert.deepEqual(await holder.find(), offered)
+    await holder.refresh('rotated')
   })
 
   test('an offer is taken when it comes back', async ({ store, pass }, user) => {

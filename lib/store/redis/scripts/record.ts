@@ -70,7 +70,8 @@ export const outcome = {
   offered: 4,
   repeated: 5,
   reused: 6,
-  unproven: 7
+  unproven: 7,
+  changed: 8
 } as const
 
 /** The name of what a script came to. */

@@ -10,12 +10,12 @@ import { judge } from './verdict.lua'
  *
  * KEYS: of each token the hash of its user.
  * ARGV: notAfter; signer; idle lifetime in ms; grace period in ms; of each token sid, generation,
- *   when it was handed out in ms since the session's creation, and if they have them its new
- *   content and its proofs (see verdict).
+ *   when it was handed out in ms since the session's creation, and if they have them the present
+ *   content and the new one, and its proofs (see verdict).
  *   Behind the 3 characters of the signer stands a digit, unless it is 0: 1 if tokens are spent on
  *   use, plus 2 if they have new contents, plus 4 if they have proofs.
- * Returns { of each token: rotated, offered, repeated, reused or unproven, and the session; or
- *   unknown; nil if it failed }, or late.
+ * Returns { of each token: rotated, offered, repeated, reused, unproven or changed, and the
+ *   session; or unknown; nil if it failed }, or late.
  */
 export const rotate = (channel: string): string => `${start}
 local signer, idle, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -23,7 +23,7 @@ local use, contents, proven, columns = false, false, false, 3
 if #signer > 3 then
   local digit = string.byte(signer, 4) - 48
   use = digit % 2 == 1
-  if digit % 4 >= 2 then contents, columns = columns, columns + 1 end
+  if digit % 4 >= 2 then contents, columns = columns, columns + 2 end
   if digit >= 4 then proven, columns = columns, columns + 1 end
 end
 if #KEYS > 1 then call = redis.pcall end
@@ -31,7 +31,8 @@ if #KEYS > 1 then call = redis.pcall end
 local replies, first = {}, 5
 for i, key in ipairs(KEYS) do
   local sid, presented, handedOutAt = ARGV[first], ARGV[first + 1] + 0, ARGV[first + 2]
-  local content, proofs = contents and ARGV[first + contents], proven and ARGV[first + proven]
+  local from, content = contents and ARGV[first + contents], contents and ARGV[first + contents + 1]
+  local proofs = proven and ARGV[first + proven]
   first = first + columns
   ${readSession}
   replies[i] = false
@@ -39,11 +40,12 @@ for i, key in ipairs(KEYS) do
     replies[i] = pack('${reply}', ${outcome.unknown}, now, 0, 0, '')
   elseif flags then
     ${judge}
-    local distance, failed = ahead < 0 and -ahead or ahead, false
-    local marked, unmark = flags % 32 >= 16, false
+    local distance, marked, failed, unmark = math.abs(ahead), flags % 32 >= 16, false, false
     local goesOn = verdict == ${outcome.rotated} or verdict == ${outcome.offered}
     if goesOn and presented >= ${lastGeneration} then
       goesOn, verdict = false, ${outcome.unknown}
+    elseif goesOn and from and string.sub(packed, 29) ~= from then
+      goesOn, verdict = false, ${outcome.changed}
     end
     if flags < 128 and demanded ~= '' and (goesOn or verdict == ${outcome.repeated}) then
       -- A binding that was lost is written again.
