@@ -105,6 +105,9 @@ t.test('the guard refuses an ended session as soon as its node can be told', asy
     [login(0), entry(100, 'logout', { heard: { status: 204 } }), entry(at, 'guard', { node: 1 })]
   t.strictSame(broken(history(1_000)), [])
   t.strictSame(broken(history(2_000)), rule)
+  const slow = entry(2_000, 'guard', { node: 1, to: 3_000 })
+  t.strictSame(broken([...history(1_000).slice(0, 2), slow]), [], 'the store does not answer')
+  t.strictSame(broken([...history(1_000).slice(0, 2), { ...slow, to: 2_990 }]), rule)
   const struck = (node: number) => ({ faults: [fault(50, 1_500, { deafens: [node] })] })
   t.strictSame(broken(history(2_000), struck(1)), [])
   t.strictSame(broken(history(2_000), struck(0)), rule)

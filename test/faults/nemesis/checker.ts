@@ -1,5 +1,5 @@
 import { findAtRest } from './at-rest'
-import { overlap, stepOf, type Entry, type History } from './history'
+import { overlap, stepOf, storeTimeout, type Entry, type History } from './history'
 import { livesOf, type Life } from './life'
 
 /** A forbidden outcome, and the entries that show it. */
@@ -26,6 +26,12 @@ const letIn = ({ heard }: Entry): boolean => heard.status === 200
 const isRefresh = ({ verb }: Entry): boolean => verb === 'refresh'
 const asksStore = ({ verb }: Entry): boolean => verb === 'refresh' || verb === 'live'
 
+/**
+ * Returns whether a guard can have waited for a store that did not answer: then it lets in whom it
+ * does not know to be over.
+ */
+const waited = ({ from, to }: Entry): boolean => to - from >= storeTimeout
+
 /** Returns whether the node that was asked heard which sessions end. */
 function canHear ({ faults, hearing }: History, { node, from, to }: Entry): boolean {
   const own = hearing.filter((change) => change.node === node)
@@ -47,7 +53,7 @@ const rules: Record<string, Rule> = {
     .filter(({ entry, sure }) => sure && !life.mayBeLost(entry))
     .flatMap(({ entry: ending }) => life.entries
       .filter((entry) => entry.verb === 'guard' && letIn(entry) &&
-        entry.from > ending.to + push && canHear(history, entry))
+        entry.from > ending.to + push && canHear(history, entry) && !waited(entry))
       .map((entry) => [ending, entry])),
 
   'a living session was refused': (life, history) => life.entries

@@ -83,6 +83,9 @@ export interface History {
   end: number
 }
 
+/** The longest that a node waits for an answer of its store, in ms. */
+export const storeTimeout = 1_000
+
 /**
  * Returns by how many ms a grace period can be longer or shorter than it should, as its clock has
  * stepped.

@@ -5,6 +5,7 @@
 import { Cluster, Redis } from 'ioredis'
 import { RedisStore } from '../../../lib/index'
 import { build } from '../app'
+import { storeTimeout } from './history'
 import type { Given, Told } from './nodes'
 
 const { reach, gracePeriod, durable } = JSON.parse(String(process.argv[2])) as Given
@@ -28,7 +29,7 @@ const logOf = (spentOn: 'issue' | 'use') => ({
 async function listen (spentOn: 'issue' | 'use'): Promise<string> {
   const app = await build({
     store: new RedisStore(redis, { prefix: `${spentOn}:` }),
-    storeTimeout: 1,
+    storeTimeout: storeTimeout / 1000,
     revocation: 'push',
     accessToken: { bound: true },
     refreshToken: { spentOn, gracePeriod: gracePeriod / 1000, bindings: ['dpop'] },
