@@ -42,8 +42,8 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
   })
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
     return await refuseToHandler(this, async () => {
-      renewals.drop(this.request)
       const { registration, ...issued } = await login(claims, options, this.request)
+      renewals.drop(this.request)
       if (registration !== undefined) this.header('secure-session-registration', registration)
       return writeTokens(services, this, issued)
     })

@@ -110,6 +110,21 @@ onBoth('a renewed request that logs in or out sends those cookies alone', async 
   t.strictSame(await app.app.sessions.list('bob'), [])
 })
 
+onBoth('a login that fails keeps no renewed cookies back', async (t, { begin, expire }) => {
+  const app = await begin({
+    extend: (app) => {
+      app.get('/try', { onRequest: app.authenticate }, async (_request, reply) =>
+        await reply.login({ sub: '' }).catch(({ code }) => code))
+    }
+  })
+  const jar = await app.login()
+  expire(app, jar)
+  const tried = await app.visit(jar, '/try')
+  t.equal(tried.body, 'INVALID_LOGIN')
+  t.strictSame(namesOf(tried), [access, refresh])
+  t.equal((await app.visit(jar, '/me')).statusCode, 200)
+})
+
 onBoth('an answer after the logout brings nobody back', async (t, { begin, expire }) => {
   let release = (): void => {}
   const gate = new Promise<void>((resolve) => { release = resolve })
