@@ -45,7 +45,7 @@ t.test('five tabs without the client, all with one cookie at once, stay logged i
 
 // Answers overtake one another, so tokens of several generations are in use at once. With 'issue'
 // the grace period lets them in; with 'use' they may be as late as they like.
-for (const [spentOn, count] of [['issue', 5], ['issue', 8], ['use', 5]] as const) {
+for (const [spentOn, count] of [['issue', 8], ['use', 5]] as const) {
   t.test(`${count} tabs without the client, at any pace, stay in (${spentOn})`, async (t) => {
     const site = await serve(t, { ticking: true, refreshToken: { spentOn } })
     site.jitter(15)
