@@ -247,6 +247,25 @@ t.test('many refreshes at once, with a slow hook, come to one rotation and one r
   t.match(await app.sessions.list('ada'), [{ generation: 2 }])
 })
 
+t.test('many refreshes at once, of a token spent on use, each get claims that always differ', async (t) => {
+  const redis = await redisFor(t)
+  for (const store of [{}, { store: new RedisStore(redis.client()) }]) {
+    let calls = 0
+    const { login, refresh } = await build(t, {
+      ...store,
+      refreshToken: { spentOn: 'use' },
+      claims: async () => ({ call: ++calls })
+    })
+    const client = await login()
+    for (let round = 0; round < 2; round++) {
+      const all = Array.from({ length: 50 }, async () => await refresh(client))
+      const answers = await Promise.all(all)
+      t.strictSame(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
+    }
+    t.ok(calls < 20, `${calls} calls`)
+  }
+})
+
 t.test('null ends the session, and no other', async (t) => {
   const denied: unknown[] = []
   const listen = (event: unknown) => { denied.push(event) }

@@ -50,8 +50,10 @@ export function present (kept: Kept, token: Rotation, now: number): Presented {
   }
   if (generation >= lastGeneration) return { outcome: { outcome: 'unknown' }, kept: undefined }
 
-  const { content = { from: session.content } } = token
-  if (content.from !== session.content) return { outcome: { outcome: 'changed' }, kept }
+  const { content } = token
+  if (content !== undefined && !Object.values(content).includes(session.content)) {
+    return { outcome: { outcome: 'changed' }, kept }
+  }
 
   const record = { ...session, ...renew(session, token, now) }
   const next = { generation: generation + 1, at: now - record.createdAt }

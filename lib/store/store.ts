@@ -66,7 +66,10 @@ export interface Presentation {
 export interface Rotation extends Presentation {
   /** Of the next token, as in SessionRecord. */
   signer: string
-  /** New content, for the one that it was made from; `undefined` keeps the present one. */
+  /**
+   * New content, for the one that it was made from or for itself; `undefined` keeps the present
+   * one.
+   */
   content: { from: string, to: string } | undefined
   /** ms */
   idleLifetime: number
@@ -106,7 +109,8 @@ export interface HandedOut {
  * token; `offered`: nothing is spent, and `next` is an offer. `repeated`: nothing changed, and
  * `next` is the present token. `reused`: the session was ended by it. `unproven`: the session is
  * bound and the proof is missing or by another key; nothing changed. `changed`: the session would
- * have moved on, but its content is no longer `from`; nothing changed. `unknown`: no such session.
+ * have moved on, but its content is neither `from` nor `to`; nothing changed. `unknown`:
+ * no such session.
  */
 export type Outcome =
   | (Came<'rotated' | 'offered' | 'repeated'> & Verdict & {

@@ -193,7 +193,7 @@ export class Model {
       }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
-    if (content !== undefined && session.content !== sid) return { outcome: 'changed' }
+    if (content !== undefined && ![sid, content].includes(session.content)) return { outcome: 'changed' }
     // A token ahead of the store says itself when it was handed out.
     if (presented > session.generation) session.issued.push([presented, session.refreshedAt])
     session.generation = presented + 1

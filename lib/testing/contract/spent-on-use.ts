@@ -51,7 +51,7 @@ export function spentOnUse (test: Declare): void {
     const offered = await holder.find()
     assert.deepEqual(await holder.present(next, { content }), { outcome: 'changed' })
     assert.deepEqual(await holder.find(), offered)
-    await holder.refresh('rotated')
+    await holder.refresh('rotated', next, { content: { from: 'another', to: '0ada\n\n' } })
   })
 
   test('an offer is taken when it comes back', async ({ store, pass }, user) => {

@@ -14,8 +14,7 @@ import { judge } from './verdict.lua'
  *   content and the new one, and its proofs (see verdict).
  *   Behind the 3 characters of the signer stands a digit, unless it is 0: 1 if tokens are spent on
  *   use, plus 2 if they have new contents, plus 4 if they have proofs.
- * Returns { of each token: rotated, offered, repeated, reused, unproven or changed, and the
- *   session; or unknown; nil if it failed }, or late.
+ * Returns { of each token what it came to, and its session; nil if it failed }, or late.
  */
 export const rotate = (channel: string): string => `${start}
 local signer, idle, grace = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -41,10 +40,11 @@ for i, key in ipairs(KEYS) do
   elseif flags then
     ${judge}
     local distance, marked, failed, unmark = math.abs(ahead), flags % 32 >= 16, false, false
+    local present = string.sub(packed, 29)
     local goesOn = verdict == ${outcome.rotated} or verdict == ${outcome.offered}
     if goesOn and presented >= ${lastGeneration} then
       goesOn, verdict = false, ${outcome.unknown}
-    elseif goesOn and from and string.sub(packed, 29) ~= from then
+    elseif goesOn and from and present ~= from and present ~= content then
       goesOn, verdict = false, ${outcome.changed}
     end
     if flags < 128 and demanded ~= '' and (goesOn or verdict == ${outcome.repeated}) then
@@ -54,7 +54,7 @@ for i, key in ipairs(KEYS) do
     end
 
     if goesOn then
-      local bytes = content or string.sub(packed, 29)
+      local bytes = content or present
       ${findKept}
       local before = kept
       if verdict == ${outcome.rotated} then
