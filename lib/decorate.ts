@@ -43,7 +43,7 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
   fastify.decorateReply('login', async function (this: FastifyReply, claims, options) {
     return await refuseToHandler(this, async () => {
       const { registration, ...issued } = await login(claims, options, this.request)
-      renewals.drop(this.request)
+      if (issued.transport === 'cookie') renewals.drop(this.request)
       if (registration !== undefined) this.header('secure-session-registration', registration)
       return writeTokens(services, this, issued)
     })

@@ -115,7 +115,9 @@ async function perform (
       }
       const result = await store.rotate(command.user, rotation, within)
       if (!('session' in result)) return { outcome: result.outcome }
-      return { outcome: result.outcome, distance: result.distance, session: one(result.session) }
+      const { outcome, session } = result
+      if (outcome === 'changed') return { outcome, session: one(session) }
+      return { outcome, distance: result.distance, session: one(session) }
     }
   }
 }

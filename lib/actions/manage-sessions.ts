@@ -1,4 +1,4 @@
-import { EndingUnconfirmedError, InvalidLoginError, refuse } from '../errors'
+import { EndingUnconfirmedError, InvalidLoginError, StoreUnavailableError, refuse } from '../errors'
 import { deny, describe, isObject, isString, object, value } from '../options/schema'
 import { readClaims, type Complain } from '../session/claims'
 import { packContent, readContent, userTagOf, type Content } from '../session/content'
@@ -8,7 +8,6 @@ import { toSession, type Session } from '../session/session'
 import type { Services } from '../services'
 import { checkData, type LoginClaims, type LoginOptions } from './check-login'
 import { checkSize } from './check-size'
-import { attempts, overtaken } from './contention'
 import { createLogin } from './login'
 
 /** What an update may change of a session; what it leaves out stays. */
@@ -63,6 +62,7 @@ export interface Sessions {
 
 const invalid: Complain = (sentence) =>
   new InvalidLoginError(`fastify.sessions.update: ${sentence}`)
+const attempts = 10
 const isExcept = (given: unknown): given is string | null => given === null || isString(given)
 const readRevokeAllOptions =
   object({ except: value(isExcept, 'the sid of a session, or null', undefined) })
@@ -121,7 +121,9 @@ export function createSessions (services: Services): Sessions {
         if (record?.content === to) return true
       }
       if (record === undefined) return false
-      throw overtaken()
+      throw refuse(StoreUnavailableError, `the session was changed ${attempts} times meanwhile`, {
+        'retry-after': '1'
+      })
     },
 
     open: async (claims, options) => {

@@ -2,22 +2,20 @@ import type { FastifyRequest } from 'fastify'
 import { InvalidClaimsError, SessionRevokedError, refuse, type Refusal } from '../errors'
 import type { Credentials } from '../http/credentials'
 import { callHook, readClaims, type Complain } from '../session/claims'
-import { packContent, readContent } from '../session/content'
+import { readContent } from '../session/content'
 import type { Ending, Over } from '../session/endings'
 import { toSession } from '../session/session'
 import type { Services } from '../services'
-import type { Presentation, Rotation, SessionRecord } from '../store/store'
+import type { Presentation, SessionRecord } from '../store/store'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { checkSize } from './check-size'
 import { isOfUser, refuseUnknown } from './presentation'
+import type { Renewed } from './renewed-content'
 import { refuseUnproven } from './unproven'
-
-/** The content to write with the rotation; `undefined` keeps the present one. */
-type Renewed = Rotation['content'] | Refusal
 
 /** What the hook's answer comes to. */
 interface Answer {
-  readonly renewed: Renewed
+  readonly renewed: Renewed | Refusal
   /** The session that the hook has ended by it. */
   readonly denied?: Ending
 }
@@ -33,8 +31,8 @@ export function createRenewClaims (services: Services) {
   const inFlight = new Map<string, Promise<Answer>>()
 
   /**
-   * Resolves with the content to write, or with what the token is refused for. A session that is
-   * denied has ended, and joins `over`.
+   * Resolves with the hook's answer, or with what the token is refused for; with `undefined` if
+   * nothing is to be written. A session that is denied has ended, and joins `over`.
    * @throws what the hook throws, as a 5xx
    */
   return async function renewClaims (
@@ -43,7 +41,7 @@ export function createRenewClaims (services: Services) {
     credentials: Credentials,
     request: FastifyRequest,
     over: Over
-  ): Promise<Renewed> {
+  ): Promise<Renewed | Refusal | undefined> {
     const record = await store.find(token.userTag, token.sid)
     if (record === undefined || !isOfUser(readContent(record), token)) {
       return refuseUnknown(services, token)
@@ -78,8 +76,8 @@ export function createRenewClaims (services: Services) {
         renewed: refuse(SessionRevokedError, 'the claims hook denied the refresh')
       }
     }
-    const content = { ...readContent(record), claims: readClaims(given, invalid).claims }
-    checkSize(services, content, invalid)
-    return { renewed: { from: record.content, to: packContent(content) } }
+    const { claims } = readClaims(given, invalid)
+    checkSize(services, { ...readContent(record), claims }, invalid)
+    return { renewed: { shown: record, claims } }
   }
 }

@@ -52,7 +52,7 @@ export function present (kept: Kept, token: Rotation, now: number): Presented {
 
   const { content } = token
   if (content !== undefined && !Object.values(content).includes(session.content)) {
-    return { outcome: { outcome: 'changed' }, kept }
+    return { outcome: { outcome: 'changed', session: kept.record }, kept }
   }
 
   const record = { ...session, ...renew(session, token, now) }

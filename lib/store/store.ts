@@ -119,7 +119,10 @@ export type Outcome =
   })
   | (Came<'reused'> & Verdict)
   | (Came<'unproven'> & Verdict)
-  | Came<'changed'>
+  | (Came<'changed'> & {
+    /** The session as it is. */
+    session: SessionRecord
+  })
   | Came<'unknown'>
 
 /** What a step came to. */

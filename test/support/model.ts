@@ -193,7 +193,9 @@ export class Model {
       }
       return { outcome: 'reused', distance, session: this.#end([session])[0] }
     }
-    if (content !== undefined && ![sid, content].includes(session.content)) return { outcome: 'changed' }
+    if (content !== undefined && ![sid, content].includes(session.content)) {
+      return { outcome: 'changed', session: this.#see(session) }
+    }
     // A token ahead of the store says itself when it was handed out.
     if (presented > session.generation) session.issued.push([presented, session.refreshedAt])
     session.generation = presented + 1

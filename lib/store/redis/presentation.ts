@@ -35,8 +35,9 @@ export function toArguments (rotation: Rotation): Argument[] {
 /** Reads what a presentation came to. */
 export function toOutcome ({ sid, spentOn }: Presentation, reply: Reply): Outcome {
   const { outcome, packed, now, distance, msSinceRotation } = reply
-  if (outcome === 'unknown' || outcome === 'changed') return { outcome }
+  if (outcome === 'unknown') return { outcome }
   const session = toRecord(sid, packed)
+  if (outcome === 'changed') return { outcome, session }
   const streak = outcome === 'repeated' ? streakOf(packed) : 0
   if (outcome === 'reused' || outcome === 'unproven') {
     return { outcome, session, distance, msSinceRotation, streak }

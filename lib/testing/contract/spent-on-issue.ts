@@ -53,7 +53,10 @@ export function spentOnIssue (test: Declare): void {
     const content = { from: 'another', to: 'new' }
     for (const ahead of [0, 3]) {
       const token = { generation: first.generation + ahead, at: 0 }
-      assert.deepEqual(await holder.present(token, { content }), { outcome: 'changed' })
+      assert.deepEqual(
+        await holder.present(token, { content }),
+        { outcome: 'changed', session: before }
+      )
       assert.deepEqual(await holder.find(), before)
     }
     await holder.refresh('rotated', first, { content: { from: holder.session.content, to: '' } })

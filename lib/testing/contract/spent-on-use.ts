@@ -45,11 +45,17 @@ export function spentOnUse (test: Declare): void {
     const content = { from: 'another', to: 'new' }
     await pass(minute)
     const before = await holder.find()
-    assert.deepEqual(await holder.present(first, { content }), { outcome: 'changed' })
+    assert.deepEqual(
+      await holder.present(first, { content }),
+      { outcome: 'changed', session: before }
+    )
     assert.deepEqual(await holder.find(), before)
     const { next } = await holder.refresh('offered')
     const offered = await holder.find()
-    assert.deepEqual(await holder.present(next, { content }), { outcome: 'changed' })
+    assert.deepEqual(
+      await holder.present(next, { content }),
+      { outcome: 'changed', session: offered }
+    )
     assert.deepEqual(await holder.find(), offered)
     await holder.refresh('rotated', next, { content: { from: 'another', to: '0ada\n\n' } })
   })
