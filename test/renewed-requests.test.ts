@@ -110,14 +110,20 @@ onBoth('a renewed request that logs in or out sends those cookies alone', async 
   t.strictSame(await app.app.sessions.list('bob'), [])
 })
 
-onBoth('a login that fails keeps no renewed cookies back', async (t, { begin, expire }) => {
+onBoth('a login that sets no cookies keeps no renewed ones back', async (t, { begin, expire }) => {
   const app = await begin({
     extend: (app) => {
+      app.get('/token', { onRequest: app.authenticate }, async (_request, reply) =>
+        await reply.login({ sub: 'ada' }, { transport: 'body' }))
       app.get('/try', { onRequest: app.authenticate }, async (_request, reply) =>
         await reply.login({ sub: '' }).catch(({ code }) => code))
     }
   })
   const jar = await app.login()
+  expire(app, jar)
+  const inBody = await app.visit(jar, '/token')
+  t.match(inBody.json(), { refresh_token: String })
+  t.strictSame(namesOf(inBody), [access, refresh])
   expire(app, jar)
   const tried = await app.visit(jar, '/try')
   t.equal(tried.body, 'INVALID_LOGIN')
