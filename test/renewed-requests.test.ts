@@ -112,6 +112,7 @@ onBoth('a renewed request that logs in or out sends those cookies alone', async 
 
 onBoth('a login that sets no cookies keeps no renewed ones back', async (t, { begin, expire }) => {
   const app = await begin({
+    refreshToken: { transports: ['cookie', 'body'] },
     extend: (app) => {
       app.get('/token', { onRequest: app.authenticate }, async (_request, reply) =>
         await reply.login({ sub: 'ada' }, { transport: 'body' }))
