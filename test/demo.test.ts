@@ -5,6 +5,8 @@ import { startDemo } from './support/browser/demo'
 import { until } from './support/servers/until'
 
 const newProfile = launch(t)
+// All at once: most of their time they wait.
+t.jobs = 5
 
 const says = async (page: Page, id: string, text: string | RegExp) =>
   await page.locator(`#${id}`, { hasText: text }).waitFor()

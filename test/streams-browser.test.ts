@@ -12,6 +12,8 @@ import { until } from './support/servers/until'
 const certificate = createCertificate()
 const launched = launchBinding(certificate)
 t.teardown(async () => await (await launched).close())
+// Both at once: most of their time they wait.
+t.jobs = 2
 
 /** Notes in `seen` how the streams and sockets of a page begin and end. */
 const watch = `
