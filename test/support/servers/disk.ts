@@ -28,6 +28,8 @@ export async function fillDisk (server: RedisServer, room = 0): Promise<void> {
  */
 export async function exhaustDisk (server: RedisServer): Promise<void> {
   const client = server.client()
+  // By default a write may wait two seconds for an fsync that is under way, and is answered before.
+  await client.config('SET', 'appendfsync', 'no')
   await client.config('SET', 'appendonly', 'yes')
   await until('the append-only file to be written', async () =>
     /aof_rewrite_in_progress:0[^]*aof_rewrite_scheduled:0/.test(await client.info('persistence')))
