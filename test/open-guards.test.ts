@@ -1,8 +1,9 @@
 import { connect } from 'node:http2'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import fastifyAuth from '@fastify/auth'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import authPlugin, { authenticate, MemoryStore } from '../lib/index'
 import { build, hour, secret, toClient } from './support/app'
@@ -56,6 +57,38 @@ t.test('the imported hook fails closed where the plugin is not registered in the
     t.match((await app.inject({ url })).json(), { statusCode: 500, code: 'NOT_REGISTERED' })
   }
 })
+
+for (const [title, extend] of Object.entries<(app: FastifyInstance) => unknown>({
+  'an error handler that waits': (app) => app.setErrorHandler(async (error, _request, reply) => {
+    await setImmediate()
+    return await reply.code(500).send(error)
+  }),
+  'an onError hook that waits': (app) => app.addHook('onError', async () => await setImmediate()),
+  'an onSend hook that waits': (app) => app.addHook('onSend', async () => await setImmediate())
+})) {
+  t.test(`a guard that refuses lets nobody through, whatever takes its time then: ${title}`, async (t) => {
+    const app = Fastify()
+    t.teardown(async () => await app.close())
+    let entered = 0
+    const enter = async (): Promise<string> => {
+      entered++
+      return 'open'
+    }
+    await extend(app)
+    app.get('/outside', { onRequest: authenticate }, enter)
+    await app.register(async (scope) => {
+      await scope.register(authPlugin, { secret, store: store() })
+      scope.get('/imported', { onRequest: authenticate }, enter)
+      scope.get('/decorated', { onRequest: scope.authenticate }, enter)
+    })
+    t.match((await app.inject({ url: '/outside' })).json(), { code: 'NOT_REGISTERED' })
+    for (const url of ['/imported', '/decorated']) {
+      t.match((await app.inject({ url })).json(), { code: 'ACCESS_TOKEN_MISSING' }, url)
+    }
+    await setImmediate()
+    t.equal(entered, 0)
+  })
+}
 
 t.test('a guard of the whole application leaves the routes of the plugin open to what they are for', async (t) => {
   const app = Fastify()
