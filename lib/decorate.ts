@@ -1,12 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { createAuthenticate, replyOf } from './actions/authenticate'
+import type { Actions } from './actions/actions'
+import { replyOf } from './actions/authenticate'
 import { subOf } from './actions/caller'
 import { createCredentialsOf, credentialsOf } from './actions/credentials-of'
 import { guardOf } from './actions/imported-guard'
-import { createLogin } from './actions/login'
-import { createLogout, readLogoutOptions } from './actions/logout'
-import { createSessions } from './actions/manage-sessions'
-import { createRenewals } from './actions/renewals'
+import { readLogoutOptions } from './actions/logout'
 import { EndingUnconfirmedError, StoreUnavailableError, type Refusal } from './errors'
 import { carryHeaders } from './http/challenge'
 import { isWithinForeignReach } from './http/credentials'
@@ -17,12 +15,11 @@ import { clearTokens, writeTokens } from './routes/token-response'
 import type { Services } from './services'
 
 /** Decorates the instance, the request and the reply. @throws INVALID_OPTION */
-export function decorate (fastify: FastifyInstance, services: Services): void {
+export function decorate (
+  fastify: FastifyInstance, services: Services, actions: Actions
+): void {
   const { accessCookie, isTrusted, readCredentials, settings } = services
-  const renewals = createRenewals(services)
-  const { authenticate, authenticateRequest } = createAuthenticate(services, renewals)
-  const login = createLogin(services)
-  const logout = createLogout(services)
+  const { authenticate, authenticateRequest, login, logout, renewals, sessions } = actions
   if (settings.decorateAuthenticate) {
     if (fastify.hasDecorator('authenticate')) {
       const given = 'true, and the instance has a decorator named authenticate already'
@@ -34,7 +31,7 @@ export function decorate (fastify: FastifyInstance, services: Services): void {
   }
   fastify.decorate(guardOf, authenticate)
   fastify.decorate(credentialsOf, createCredentialsOf(services))
-  fastify.decorate('sessions', createSessions(services))
+  fastify.decorate('sessions', sessions)
   fastify.decorateRequest('sid', null)
   fastify.decorateRequest(subOf, null)
   fastify.decorateRequest('authenticate', async function (this: FastifyRequest, options) {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { createActions } from './actions/actions'
 import { decorate } from './decorate'
 import type { AuthPluginOptions } from './options/options'
 import { registerRoutes } from './routes/routes'
@@ -16,6 +17,7 @@ export const plugin = fp(async (
   const settings = readSettings(options, fastify)
   for (const warning of settings.warnings) fastify.log.warn(warning)
   const services = await createServices(fastify, settings)
-  decorate(fastify, services)
-  await registerRoutes(fastify, services)
+  const actions = createActions(services)
+  decorate(fastify, services, actions)
+  await registerRoutes(fastify, services, actions)
 }, { fastify: '5.x', name: 'fastify-jwt-sessions' })

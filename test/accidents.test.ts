@@ -104,6 +104,34 @@ t.test('the hook is called once per session at a time', async (t) => {
   t.equal(calls, 2, 'and again the next time')
 })
 
+t.test('a guard and the route share a question to the hook, until it has been open for two seconds', async (t) => {
+  let calls = 0
+  let release = (): void => {}
+  const gate = new Promise<void>((resolve) => { release = resolve })
+  const { login, refresh, app, clock } = await build(t, {
+    accessToken: { cookie: true },
+    claims: async () => {
+      calls++
+      await gate
+      return {}
+    }
+  })
+  const client = await login()
+  clock.pass(hour)
+  const page = { url: '/me', headers: { cookie: client.cookie } }
+  const answers = [app.inject(page), refresh(client)]
+  await until('the hook to be called', () => calls > 0)
+  const hasAskedAgain = (): boolean => {
+    answers.push(app.inject(page), refresh(client))
+    return calls > 1
+  }
+  await until('the hook to be called again', hasAskedAgain)
+  release()
+  const codes = (await Promise.all(answers)).map(({ statusCode }) => statusCode)
+  t.strictSame(new Set(codes), new Set([200]))
+  t.ok(calls < answers.length / 4, `${calls} calls for ${answers.length} refreshes`)
+})
+
 t.test('all sessions end by a token that is good at this moment, and by no other', async (t) => {
   const all = { payload: { all: true } }
   const prepare = async (options = {}) => {

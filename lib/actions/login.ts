@@ -20,6 +20,9 @@ export interface LoggedIn extends Issued {
 const invalidReplyLogin = complainOf('reply.login')
 const invalidOpen = complainOf('fastify.sessions.open')
 
+/** What `createLogin` creates. */
+export type Login = ReturnType<typeof createLogin>
+
 /** Creates what `reply.login` and `fastify.sessions.open` do. */
 export function createLogin (services: Services) {
   const { settings, refreshTokens, store, endings, emit } = services

@@ -8,7 +8,7 @@ import { toSession, type Session } from '../session/session'
 import type { Services } from '../services'
 import { checkData, type LoginClaims, type LoginOptions } from './check-login'
 import { checkSize } from './check-size'
-import { createLogin } from './login'
+import type { Login } from './login'
 
 /** What an update may change of a session; what it leaves out stays. */
 export interface SessionUpdate {
@@ -73,9 +73,8 @@ const tagOf = (sub: unknown, call: string): string => isString(sub)
   : deny(`fastify.sessions.${call}: sub`, describe(sub), 'a non-empty string')
 
 /** Creates `fastify.sessions`. */
-export function createSessions (services: Services): Sessions {
+export function createSessions (services: Services, login: Login): Sessions {
   const { store } = services
-  const login = createLogin(services)
 
   // Also for what had ended before: the replicas may have it by now.
   async function conclude (endings: Ending[]): Promise<void> {

@@ -23,6 +23,9 @@ export interface Refreshed {
   readonly rotated: boolean
 }
 
+/** What `createRefresh` creates. */
+export type Refresh = ReturnType<typeof createRefresh>
+
 /**
  * Creates what a refresh does: `POST {prefix}/refresh`, by whichever way.
  * @see RFC 6749 §6, RFC 9700 §4.14.2

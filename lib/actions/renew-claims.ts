@@ -7,6 +7,7 @@ import type { Ending, Over } from '../session/endings'
 import { toSession } from '../session/session'
 import type { Services } from '../services'
 import type { Presentation, SessionRecord } from '../store/store'
+import { createTimeout } from '../store/timeout'
 import type { RefreshToken } from '../tokens/refresh-token'
 import { checkSize } from './check-size'
 import { isOfUser, refuseUnknown } from './presentation'
@@ -21,6 +22,12 @@ interface Answer {
 }
 
 const invalid: Complain = (sentence) => new InvalidClaimsError(`the claims hook: ${sentence}`)
+
+/**
+ * How long a question to the hook is shared, in ms: one that is never answered must not keep its
+ * session from asking again.
+ */
+const sharedFor = 2_000
 
 /**
  * Creates what asks the `claims` hook before a rotation is written: once per session and process at
@@ -54,14 +61,20 @@ export function createRenewClaims (services: Services) {
     // A repeat and a reuse write no claims.
     if (token.generation < record.generation) return undefined
     const known = inFlight.get(token.sid)
-    const asking = known ?? ask(record, token, request).finally(() => {
-      inFlight.delete(token.sid)
-    })
-    inFlight.set(token.sid, asking)
-    const { renewed, denied } = await asking
+    const { renewed, denied } = await (known ?? share(token.sid, ask(record, token, request)))
     // It has ended once, however many share the answer.
     if (denied !== undefined && known === undefined) over.add([denied])
     return renewed
+  }
+
+  async function share (sid: string, asking: Promise<Answer>): Promise<Answer> {
+    inFlight.set(sid, asking)
+    const forget = (): void => { if (inFlight.get(sid) === asking) inFlight.delete(sid) }
+    const stop = createTimeout(sharedFor, forget)
+    return await asking.finally(() => {
+      stop()
+      forget()
+    })
   }
 
   async function ask (

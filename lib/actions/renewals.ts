@@ -5,7 +5,7 @@ import type { Credentials } from '../http/credentials'
 import { hasBegun } from '../http/has-begun'
 import { sendLate } from '../http/late-cookies'
 import type { Services } from '../services'
-import { createRefresh } from './refresh'
+import type { Refresh } from './refresh'
 import { tokenCookies } from './token-cookies'
 
 /** What a guard uses of a reply, if it has one. */
@@ -32,9 +32,8 @@ export interface Renewals {
 }
 
 /** Creates what renews. With `spentOn: 'use'` nothing is lost with an answer that never arrives. */
-export function createRenewals (services: Services): Renewals {
+export function createRenewals (services: Services, refresh: Refresh): Renewals {
   const { watch } = services
-  const refresh = createRefresh(services)
   const renewed = new WeakMap<FastifyRequest, Promise<string>>()
   const dropped = new WeakSet<FastifyRequest>()
 

@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
+import type { Actions } from '../actions/actions'
 import { ownRoute } from '../actions/authenticate'
-import { createLogout } from '../actions/logout'
-import { createRefresh } from '../actions/refresh'
 import { isProofWanted } from '../actions/unproven'
 import { isWithinForeignReach } from '../http/credentials'
 import { checkOrigin } from '../http/cross-origin'
@@ -21,7 +20,9 @@ import { refuseWithHeaders } from './refusals'
 import { clearTokens, writeTokens } from './token-response'
 
 /** Registers the plugin's own routes, in a scope of their own. */
-export async function registerRoutes (fastify: FastifyInstance, services: Services): Promise<void> {
+export async function registerRoutes (
+  fastify: FastifyInstance, services: Services, actions: Actions
+): Promise<void> {
   const { deviceBinding, settings } = services
   const { refresh, logout, jwks, metadata, device } = settings.routes
   const docs = documentRoutes(settings)
@@ -32,10 +33,10 @@ export async function registerRoutes (fastify: FastifyInstance, services: Servic
     acceptBodies(scope, { forms })
     if (forms) answerFormsAtLast(scope)
     if (refresh !== undefined) {
-      registerRefresh(scope, services, hint, dialects(merge(docs.refresh, refresh)))
+      registerRefresh(scope, services, actions, hint, dialects(merge(docs.refresh, refresh)))
     }
     if (logout !== undefined) {
-      registerLogout(scope, services, hint, dialects(merge(docs.logout, logout)))
+      registerLogout(scope, services, actions, hint, dialects(merge(docs.logout, logout)))
     }
     if (deviceBinding !== undefined) {
       registerDevice(scope, services, deviceBinding, merge(docs.device, device ?? {}))
@@ -58,9 +59,9 @@ const merge = (docs: RouteDocs['refresh'], extras: RouteExtras): RouteExtras => 
 }
 
 function registerRefresh (
-  scope: FastifyInstance, services: Services, hint: PathHint, options: RouteExtras
+  scope: FastifyInstance, services: Services, { refresh }: Actions, hint: PathHint,
+  options: RouteExtras
 ): void {
-  const refresh = createRefresh(services)
   const { deviceBinding, readCredentials } = services
   scope.post('/refresh', judgeForeignFirst(services, options), async (request, reply) => {
     const credentials = isForm(request)
@@ -82,9 +83,9 @@ function registerRefresh (
 }
 
 function registerLogout (
-  scope: FastifyInstance, services: Services, hint: PathHint, options: RouteExtras
+  scope: FastifyInstance, services: Services, { logout }: Actions, hint: PathHint,
+  options: RouteExtras
 ): void {
-  const logout = createLogout(services)
   const { isTrusted, readCredentials } = services
   scope.post('/logout', checkOriginFirst(services, options), async (request, reply) => {
     const form = isForm(request)
