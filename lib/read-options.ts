@@ -4,7 +4,7 @@ import type { CookieOptions } from './http/cookie-settings'
 import { readTrustedOrigins } from './http/trusted-origins'
 import type { ClaimsHook, ReuseHook } from './options/options'
 import {
-  deny, duration, isBoolean, isListOf, isString, object, value, type Check
+  duration, isBoolean, isListOf, isString, object, value, wait
 } from './options/schema'
 import { readRoutes } from './routes-option'
 import { readDurability } from './session/durability'
@@ -14,7 +14,6 @@ import { readRing } from './tokens/keys'
 
 const minutes = 60_000
 const days = 24 * 60 * minutes
-const longestStoreTimeout = 30_000
 
 const isTransport = (given: unknown): given is Transport => given === 'cookie' || given === 'body'
 const isTransports = (given: unknown): given is [Transport, ...Transport[]] =>
@@ -30,12 +29,6 @@ const isRevocation = (given: unknown): given is 'none' | 'push' =>
 const isSpentOn = (given: unknown): given is 'issue' | 'use' => given === 'issue' || given === 'use'
 const isHook = <T extends ClaimsHook | ReuseHook>(given: unknown): given is T =>
   typeof given === 'function'
-
-const readStoreTimeout: Check<number> = (given, path) => {
-  const ms = duration(500, 1, '30 s')(given, path)
-  if (ms <= longestStoreTimeout) return ms
-  return deny(path, `${ms / 1000} s`, 'up to 30 s: it is in seconds, as all durations')
-}
 
 /**
  * Reads each option for itself, and fills in the defaults that depend on no other.
@@ -68,7 +61,7 @@ export const readOptions = object({
   decorateAuthenticate: value(isBoolean, 'true or false', true),
   routes: readRoutes,
   trustedOrigins: readTrustedOrigins,
-  storeTimeout: readStoreTimeout,
+  storeTimeout: wait(500),
   claims: value(isHook<ClaimsHook>, 'a function', undefined),
   onReuse: value(isHook<ReuseHook>, 'a function', undefined),
   revocation: value(isRevocation, "'none' or 'push'", undefined),

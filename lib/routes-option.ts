@@ -1,5 +1,5 @@
 import type { RouteExtras } from './options/options'
-import { deny, describe, isObject, object, value, type Check } from './options/schema'
+import { deny, describe, describeUrl, isObject, object, value, type Check } from './options/schema'
 import type { Key } from './tokens/keys'
 
 /** The options of the plugin's own routes; `undefined`: the route is off. */
@@ -81,8 +81,8 @@ function checkIssuer ({ issuer, path }: Given, metadata: string): void {
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined
   const isPlain = url !== undefined && /^https?:$/.test(url.protocol) && !/[?#@]/.test(issuer)
   if (isPlain && url.pathname.replace(/\/$/, '').endsWith(path)) return
-  deny('accessToken.issuer', describe(issuer), 'with routes.metadata, the URL of the routes as ' +
-    `other services reach it, such as 'https://example.com${path}', without a query or a fragment`)
+  deny('accessToken.issuer', describeUrl(issuer), 'with routes.metadata, the URL of the routes ' +
+    `as other services reach it, such as 'https://example.com${path}', without a query or a fragment`)
 }
 
 /** Returns a sentence for the log if whoever stands on the way could answer with other keys. */

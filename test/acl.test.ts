@@ -63,12 +63,13 @@ t.test('the least ACL of the page is enough for everything', async (t) => {
 })
 
 for (const command of ['+time', '+hgetall', '+hset', '+hdel', '+pexpireat']) {
-  t.test(`without ${command} the log says what is missing`, async (t) => {
+  t.test(`without ${command} the log says what is missing, and nothing is written`, async (t) => {
     const least = rules.filter((rule) => rule !== command)
-    const { lines } = await start(t, least, { revocation: 'push' })
+    const { admin, lines } = await start(t, least, { revocation: 'push' })
     const name = command.slice(1)
     await until(`the log to name ${name}`, () => new RegExp(name, 'i').test(lines.join('')), 1000)
     t.match(lines.join(''), /the Redis user may not run .*: sessions cannot be kept/)
+    t.strictSame(await admin.keys('*'), [])
   })
 }
 

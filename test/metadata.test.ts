@@ -101,9 +101,11 @@ t.test('an issuer below which nobody would find the document is refused', async 
     ['https://ada:x@login.example.com/auth'], ['urn:example:auth'], ['ftp://example.com/auth'],
     ['auth'], ['https://login.example.com/auth', '/v1']
   ]) {
+    // Its password is not for a log.
+    const said = issuer.includes('@') ? 'text with an @' : JSON.stringify(issuer)
     await t.rejects(build(t, { accessToken: { issuer } }, scope), {
       code: 'INVALID_OPTION',
-      message: `The option accessToken.issuer is ${JSON.stringify(issuer)}; allowed: with ` +
+      message: `The option accessToken.issuer is ${said}; allowed: with ` +
         'routes.metadata, the URL of the routes as other services reach it, such as ' +
         `'https://example.com${scope ?? ''}/auth', without a query or a fragment`
     })

@@ -283,7 +283,7 @@ t.test('@fastify/swagger documents our routes with request, responses, codes and
     t.match(logout?.requestBody, {
       content: { 'application/json': { schema: { properties: { all: { type: 'boolean' } } } } }
     })
-    t.strictSame(Object.keys(logout?.responses ?? {}), ['204', '403', '503'])
+    t.strictSame(Object.keys(logout?.responses ?? {}), ['204', '401', '403', '503'])
     t.strictSame(paths['/guarded']?.get?.security, [{ accessToken: [] }])
     t.match(await app.inject('/documentation/json'), { statusCode: 200, body: /auth.refresh/ })
   })

@@ -116,18 +116,30 @@ t.test('a key that the confirmation creates is gone with it', async (t) => {
   t.strictSame(await client.keys('*'), [])
 })
 
+t.test('a connection that its client has given up for good is opened anew', async (t) => {
+  const { master } = await replicatedFor(t)
+  const client = master.client({ retryStrategy: () => null })
+  const replication = new RedisStore(client).replication()
+  t.teardown(() => replication.close())
+  t.equal(await replication.confirm(one('u', 'x'), 1, 5_000), 1)
+  const admin = master.client()
+  const lines = String(await admin.client('LIST')).split('\n')
+  const [, id = ''] = /^id=(\d+)/.exec(lines.find((line) => line.includes('cmd=wait')) ?? '') ?? []
+  await admin.client('KILL', 'ID', id)
+  await until('a confirmation', async () => await replication.confirm(one('u', 'x'), 1, 50) === 1)
+  t.equal(client.status, 'ready')
+})
+
 t.test('a server that refuses a write, or a connection that fails, confirms nothing', async (t) => {
   const { master } = await replicatedFor(t)
   const client = master.client()
   const replication = new RedisStore(client).replication()
   t.teardown(() => replication.close())
   await client.config('SET', 'maxmemory', 1)
-  t.equal(await replication.confirm(one('u'), 1, 5_000), 0)
-  t.equal(
-    await replication.confirm(one('u', 'x'), 1, 5_000),
-    1,
-    'what ends a session needs no memory'
-  )
+  for (const sids of [[], ['x']]) {
+    const confirmed = await replication.confirm(one('u', ...sids), 1, 5_000)
+    t.equal(confirmed, 1, 'what ends sessions needs no memory')
+  }
   await client.config('SET', 'maxmemory', 0)
   await client.set('jwt:{u}', 'not a hash')
   const both = [

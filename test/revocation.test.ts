@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
+import { inspect } from 'node:util'
 import Redis5, { Cluster as Cluster5 } from 'ioredis5'
 import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import t from 'tap'
@@ -249,6 +250,22 @@ async function apart (t: Test, args: string[] = []) {
     }
   }
 }
+
+t.test('a password that is refused on the way to the news stays out of the event', async (t) => {
+  const events = observe(t)
+  const server = await redisFor(t)
+  const admin = server.client()
+  await admin.config('SET', 'requirepass', 'hunter2')
+  await admin.auth('hunter2')
+  const { app } = await build(t, { redis: server.client({ password: 'hunter2' }), ...push })
+  await app.ready()
+  await admin.config('SET', 'requirepass', 'other')
+  await admin.client('KILL', 'TYPE', 'pubsub')
+  const told = await until('the password to be refused', () =>
+    events().find(([, { error }]) => /WRONGPASS|NOAUTH/.test(error?.message ?? '')))
+  t.equal(told[0], 'store-error')
+  t.notMatch(inspect(events(), { depth: 9 }), 'hunter2')
+})
 
 t.test('a node whose connections are refused says so, once in its log, and catches up', async (t) => {
   const { proxy, b, told, meanwhile, caughtUp } = await apart(t)

@@ -1,4 +1,4 @@
-import { deny, describe, isString, typeOf, type Check } from '../options/schema'
+import { deny, describeUrl as show, isString, type Check } from '../options/schema'
 
 // The pages of an app's WebView or of an extension have origins that URL does not know.
 const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
@@ -20,11 +20,6 @@ export const readTrustedOrigins: Check<Array<string | RegExp>> = (given, path) =
       : deny(`${path}[${i}]`, show(origin), allowed)
   })
 }
-
-// A URL may hold a password, which is not for a log.
-const show = (given: unknown): string => typeof given !== 'string'
-  ? typeOf(given)
-  : given.includes('@') ? 'text with an @' : describe(given)
 
 // Returns what would be right instead of a string that no origin can equal.
 function findFault (given: string): string | undefined {

@@ -36,6 +36,11 @@ export function describe (given: unknown): string {
       : String(given)
 }
 
+/** Describes what may be a URL: it may hold a password, which is not for a log. */
+export const describeUrl = (given: unknown): string => typeof given !== 'string'
+  ? typeOf(given)
+  : given.includes('@') ? 'text with an @' : describe(given)
+
 function describeList (given: unknown[]): string {
   const some = given
     .slice(0, 5)
@@ -86,6 +91,15 @@ export function duration<const F> (
     const ms = toMilliseconds(given)
     return ms !== undefined && ms >= least ? ms : deny(path, describe(given), allowed)
   }
+}
+
+const longestWait = 30_000
+
+/** Reads how long something may wait, into milliseconds: more than 30 s were meant as ms. */
+export const wait = (fallback: number): Check<number> => (given, path) => {
+  const ms = duration(fallback, 1, '30 s')(given, path)
+  if (ms <= longestWait) return ms
+  return deny(path, `${ms / 1000} s`, 'up to 30 s: it is in seconds, as all durations')
 }
 
 export const isString = (given: unknown): given is string =>

@@ -33,6 +33,10 @@ export function documentRoutes (settings: Settings): RouteDocs {
   const always = [
     errors.StoreUnavailableError, ...(byCookie ? [errors.CrossOriginRequestError] : [])
   ]
+  const verdicts = [
+    errors.RefreshTokenMissingError, errors.RefreshTokenInvalidError,
+    errors.RefreshTokenExpiredError, errors.RefreshTokenReusedError
+  ]
   const byRefreshToken = byCookie ? { refreshToken: [] } : {}
   const pairs = [
     { ...byRefreshToken, accessToken: [] },
@@ -62,8 +66,7 @@ export function documentRoutes (settings: Settings): RouteDocs {
         200: describeTokens(settings),
         ...describeBadRefresh(settings),
         ...describeRefusals([
-          errors.RefreshTokenMissingError, errors.RefreshTokenInvalidError,
-          errors.RefreshTokenExpiredError, errors.RefreshTokenReusedError,
+          ...verdicts,
           ...(paired ? [errors.AccessTokenMissingError, errors.AccessTokenInvalidError] : []),
           ...(claims === undefined ? [] : [errors.SessionRevokedError]),
           ...boundRefusals(settings),
@@ -96,7 +99,15 @@ export function documentRoutes (settings: Settings): RouteDocs {
           ? {}
           : { 202: nothing('The same, but replicas have yet to confirm it') }),
         204: nothing('There is no such session any more'),
-        ...describeRefusals(always)
+        // What `all` is refused for.
+        ...describeRefusals([
+          ...verdicts,
+          ...(paired ? [errors.AccessTokenMissingError] : []),
+          errors.AccessTokenInvalidError, errors.AccessTokenExpiredError,
+          errors.SessionRevokedError,
+          ...boundRefusals(settings),
+          ...always
+        ])
       }
     }),
     // Only browsers call it, by themselves. A limit would end the binding of a session.

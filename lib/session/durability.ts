@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Emit } from '../events'
-import { deny, describe, duration, object, type Check } from '../options/schema'
+import { deny, describe, object, wait, type Check } from '../options/schema'
 import type { Ended, Replication, SessionRecord, Store } from '../store/store'
 import { readContent } from './content'
 
@@ -15,7 +15,7 @@ const isCount = (given: unknown): given is number => Number.isInteger(given) && 
 const read = object({
   replicas: (given, path) =>
     isCount(given) ? given : deny(path, describe(given), 'an integer of 1 or more'),
-  timeout: duration(100)
+  timeout: wait(100)
 })
 
 /** Reads the option `durability`; without it no replica is asked. */

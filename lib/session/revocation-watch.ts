@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { FifoMap, LruMap } from 'toad-cache'
 import type { Emit } from '../events'
 import type { BoundedStore } from '../store/bounded'
+import { reasonOf } from '../store/reason'
 import { userTagOf } from './content'
 
 /**
@@ -34,10 +35,7 @@ export const noWatch: RevocationWatch = {
 
 /** How many sessions of either kind are remembered: those that ended last, those met last. */
 const most = 100_000
-/**
- * How many ended sessions are forgotten at most for each one that ends, so that no ending pauses
- * the process.
- */
+/** How many are forgotten at most for each that ends, so that no ending pauses the process. */
 const mostForgotten = 4
 
 /**
@@ -112,8 +110,9 @@ export function createWatch (
         stop = store.listen?.({
           ended,
           lost: (error) => {
-            emit('store-error', { error })
-            doubt(error.message)
+            const reason = reasonOf(error)
+            emit('store-error', { error: new Error(reason) })
+            doubt(reason)
             resolve()
           },
           listening: () => {

@@ -1,5 +1,6 @@
 import { StoreUnavailableError, refuse } from '../errors'
 import type { Emit } from '../events'
+import { reasonOf } from './reason'
 import type { Store } from './store'
 import { createTimeout } from './timeout'
 
@@ -80,8 +81,3 @@ async function inTime<T> (
     throw toError(error)
   }
 }
-
-// The arguments of a command are secret. A client's error carries them, and Redis quotes those of a
-// command that it does not know: only what is said before them goes on.
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/, with args[^]*/, '') : 'the store failed'

@@ -16,7 +16,7 @@ interface Pipeline {
 interface Connection {
   pipeline: () => Pipeline
   disconnect: () => void
-  on: (event: 'error', listener: () => void) => unknown
+  on: (event: 'error' | 'end', listener: () => void) => unknown
 }
 
 type Reply = [error: Error | null, reply: unknown]
@@ -98,6 +98,10 @@ export class RedisReplication implements Replication {
     const connection = duplicate.apply(this.#client, args) as Connection
     // Whatever is wrong with it, nobody confirms anything.
     connection.on('error', () => {})
+    // Its client may give up for good, where the application's goes on.
+    connection.on('end', () => {
+      if (this.#connection === connection) this.#connection = undefined
+    })
     this.#connection = connection
     return connection
   }

@@ -9,6 +9,8 @@ import { fieldsOf } from './session.lua'
  * Returns nothing.
  */
 export const confirm = `
+-- What deletes first may write afterwards also where memory is used up.
+redis.call('HDEL', KEYS[1], '')
 for _, sid in ipairs(ARGV) do redis.call('HDEL', KEYS[1], ${fieldsOf('sid')}) end
 redis.call('HSET', KEYS[1], '', '')
 redis.call('HDEL', KEYS[1], '')
