@@ -94,7 +94,7 @@ t.test('the issuer is the URL of the routes, whatever a proxy strips of it', asy
 })
 
 t.test('an issuer below which nobody would find the document is refused', async (t) => {
-  for (const [issuer, scope] of [
+  for (const [issuer = '', scope] of [
     ['https://login.example.com'], ['https://login.example.com/'], ['login.example.com/auth'],
     ['https://login.example.com/xauth'], ['https://login.example.com/auth/x'],
     ['https://login.example.com/auth?x=y'], ['https://login.example.com/auth#x'],

@@ -260,7 +260,7 @@ t.test('a password that is refused on the way to the news stays out of the event
   const { app } = await build(t, { redis: server.client({ password: 'hunter2' }), ...push })
   await app.ready()
   await admin.config('SET', 'requirepass', 'other')
-  await admin.client('KILL', 'TYPE', 'pubsub')
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
   const told = await until('the password to be refused', () =>
     events().find(([, { error }]) => /WRONGPASS|NOAUTH/.test(error?.message ?? '')))
   t.equal(told[0], 'store-error')
