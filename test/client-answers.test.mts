@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -62,7 +63,7 @@ t.test('a session that has ended on the server is told by its reason', async (t)
 t.test('in cookie mode it says that it is not needed', async (t) => {
   const { open } = await start(t, { accessToken: { cookie: true } })
   const auth = open()
-  const sentence = { message: 'cookie mode needs no client' }
+  const sentence = { message: 'no client in cookie mode' }
   await t.rejects(auth.login('/login', ada), sentence)
   await t.rejects(auth.restore(), { ...sentence, cause: { status: 200 } })
   await t.rejects(auth.fetch('/me'), sentence)
@@ -75,11 +76,56 @@ t.test('an answer of the application\'s own with a lifetime is no token response
   t.strictSame(await (await open().login('/login', ada)).json(), answer)
 })
 
+t.test('a storage that fails once costs one call, and no session', async (t) => {
+  const { open, wait } = await start(t, {
+    refreshToken: { transports: ['cookie', 'body'], spentOn: 'issue' }
+  })
+  const storage = createStorage()
+  const ends: string[] = []
+  const auth = open({ storage, onSessionEnd: (reason) => ends.push(reason) })
+  await auth.login('/login', viaBody)
+  const stored = storage.token
+  const { set } = storage
+  storage.set = () => {
+    storage.set = set
+    throw new Error('locked')
+  }
+  await t.rejects(auth.refresh(), { message: 'locked' })
+  t.equal(storage.token, stored)
+  t.equal((await auth.fetch('/me')).status, 200, 'the access token came all the same')
+  // Past the grace period, in which what the storage holds would be a repeat.
+  wait(31 * minute)
+  t.equal(await auth.refresh(), true)
+  t.not(storage.token, stored)
+  wait(31 * minute)
+  t.equal(await open({ storage }).restore(), true, 'what it holds now is good')
+  t.strictSame(ends, [])
+})
+
+t.test('a refresh and a logout that hang take no longer than the timeout', async (t) => {
+  const waited: boolean[] = []
+  const hang: typeof fetch = async (request) => {
+    waited.push(!(request as Request).signal.aborted)
+    return await fetch(request)
+  }
+  const server = createServer(() => {}).listen(0, '127.0.0.1')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const prefix = `http://127.0.0.1:${(server.address() as AddressInfo).port}/auth`
+  const auth = createClient({ prefix, storage: createStorage('x'), fetch: hang, timeout: 0.1 })
+  await t.rejects(auth.restore(), { message: 'refresh failed' })
+  await t.rejects(auth.logout(), { name: 'TimeoutError' })
+  t.strictSame(waited.filter(Boolean).length, 2, 'nobody waits again for what came too late')
+})
+
 t.test('a login that brings no refresh token for the storage rejects', async (t) => {
   const { open } = await start(t, { refreshToken: { transports: ['cookie', 'body'] } })
   const storage = createStorage()
   const auth = open({ storage })
-  await t.rejects(auth.login('/login', ada), { message: 'the storage gets no refresh token' })
+  await t.rejects(auth.login('/login', ada), { message: 'no refresh token to store' })
   t.equal(storage.token, undefined)
   t.equal((await auth.login('/login', viaBody)).status, 200)
   t.type(storage.token, 'string')

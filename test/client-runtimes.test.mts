@@ -19,7 +19,7 @@ async function build () {
 }
 
 t.test('without a page a whole prefix is asked for in a sentence', async (t) => {
-  const sentence = { message: 'prefix must be a whole URL' }
+  const sentence = { message: 'prefix is no whole URL' }
   t.throws(() => createClient(), sentence)
   t.throws(() => createClient({ prefix: 'auth' }), sentence)
   createClient({ prefix: 'https://api.example.com/auth' }).close()
@@ -64,7 +64,7 @@ t.test('it works with what React Native has for URL and fetch', async (t) => {
     const args = ['test/support/react-native.mjs', client, app.listeningOrigin, version]
     const { stdout } = await run(process.execPath, args, { timeout: 30_000 })
     t.strictSame(JSON.parse(stdout), {
-      sentence: 'prefix must be a whole URL',
+      sentence: 'prefix is no whole URL',
       restored: false,
       login: 200,
       whole: 200,

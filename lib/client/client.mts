@@ -1,5 +1,5 @@
 import { now } from './clock.mjs'
-import { readNews, readOwner } from './news.mjs'
+import { readNews, readOwner, type Owner } from './news.mjs'
 import type { Client, ClientOptions, News, Page, SessionEnd } from './types.mjs'
 
 export type { Client, ClientOptions, SessionEnd, TokenStorage } from './types.mjs'
@@ -15,7 +15,7 @@ export function createClient (options: ClientOptions = {}): Client {
     prefix = '/auth', storage, onSessionEnd, onToken, timeout = 10, fetch: send = fetch
   } = options
   const page = globalThis.location?.href
-  if (!/^http| http/.test(`${prefix} ${page}`)) throw new Error('prefix must be a whole URL')
+  if (!/^http| http/.test(`${prefix} ${page}`)) throw new Error('prefix is no whole URL')
   const api = new URL(prefix, page).href.replace(/\/?$/, '/')
   // What begins so gets the access token, and nothing else does.
   const base = api.split('/', 3).join('/') + '/'
@@ -25,8 +25,9 @@ export function createClient (options: ClientOptions = {}): Client {
   let heard: (() => void) | undefined
   let flight: Promise<unknown> | undefined
 
+  let unsaved: string | undefined // A refresh token that the storage has yet to take.
   let token: string | undefined
-  let owner: { sid?: string, sub?: string } = { sid: '-' }
+  let owner: Owner = { sid: '-' }
   let moment = 0 // When it is renewed: nobody can foresee that.
   let end = 0 // 0: it is not known whether there is a session. Infinity: there is none.
   let ended: string | undefined // The sid that ended last: what is in flight for it is dropped.
@@ -41,16 +42,13 @@ export function createClient (options: ClientOptions = {}): Client {
   }
 
   /** Learns news, be it that of another tab: late, if this one was frozen. */
-  function learn (news: News): void {
+  const learn = (news: News): void => {
     const { tokens, at, wait, sid, reason } = news
     if (wait) {
       failure = news
       quietUntil = now() + wait * 1000
     } else if (tokens) {
-      let next: typeof owner = {}
-      try {
-        next = readOwner(tokens.access_token)
-      } catch {} // React Native has atob from 0.74 on; a storage has one owner.
+      const next = readOwner(tokens.access_token)
       if (ended && next.sid === ended) return
       // The cookie is another user's: what this page's user began must not go on in that name.
       if (token && next.sub !== owner.sub) return learn({ reason: 'replaced' })
@@ -75,10 +73,12 @@ export function createClient (options: ClientOptions = {}): Client {
 
   const tell = async (news: News, at?: number) => {
     news.at = at
-    if (news.tokens) await storage?.set(news.tokens.refresh_token)
-    else if (!news.wait) await storage?.clear()
     channel?.postMessage(news)
     learn(news)
+    if (news.wait) return
+    unsaved = news.tokens?.refresh_token
+    await (unsaved ? storage?.set(unsaved) : storage?.clear())
+    unsaved = undefined
   }
 
   /**
@@ -87,7 +87,7 @@ export function createClient (options: ClientOptions = {}): Client {
    * orphaned lock longer than `timeout`: without the lock, the server's grace period sees to it
    * that two refreshes at once do no harm.
    */
-  async function alone<T> (work: (waited?: boolean) => Promise<T>): Promise<T> {
+  const alone = async <T extends unknown>(work: (waited?: boolean) => Promise<T>): Promise<T> => {
     let result: Promise<T> | undefined
     const ask = (options: object, waited?: boolean) => name &&
       globalThis.navigator?.locks?.request(name, options, (lock) => lock && (result = work(waited)))
@@ -123,10 +123,11 @@ export function createClient (options: ClientOptions = {}): Client {
 
   /** Calls a route of the plugin. */
   const call = async (verb: string, options?: object): Promise<Response> => {
-    const body = { refresh_token: await storage?.get() ?? undefined, ...options }
+    const body = { refresh_token: unsaved ?? await storage?.get() ?? undefined, ...options }
     // Kept alive, the answer reaches the cookie even if the page is being left. A browser refuses
     // that while other requests keep 64 KiB alive. What arrived may come twice.
-    const post = (keepalive: boolean) => carry(toPost(api + verb, body, { keepalive }))
+    const signal = limit() // For both attempts.
+    const post = (keepalive: boolean) => carry(toPost(api + verb, body, { keepalive, signal }))
     const response = await post(true).catch(() => post(false))
     // A browser that has to prove its key is sent to the same route, once.
     return response.type === 'opaqueredirect' && !storage && verb === 'refresh'
@@ -156,7 +157,7 @@ export function createClient (options: ClientOptions = {}): Client {
       }).finally(() => { flight = undefined }))
     }
     if (failure || now() > end) { // An answer may come too late.
-      throw new Error(failure?.message ?? 'refresh failed', { cause: failure })
+      throw new Error(failure?.message || 'refresh failed', { cause: failure })
     }
     return token
   }

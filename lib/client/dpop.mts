@@ -24,7 +24,7 @@ export function dpopFetch (
 ): typeof fetch {
   const page = (globalThis as { location?: { href: string } }).location?.href
   if (!/^http/.test(prefix) && !/^http/.test(page as string)) {
-    throw new Error('prefix must be a whole URL')
+    throw new Error('prefix is no whole URL')
   }
   const api = new URL(prefix, page).href.replace(/\/?$/, '/')
   const origin = api.split('/', 3).join('/') + '/'
@@ -35,10 +35,7 @@ export function dpopFetch (
     const request = new Request(input, init)
     const { url, headers } = request
     const token = /^Bearer (.+)/.exec(headers.get('authorization') as string)?.[1]
-    let bound: string | undefined
-    try {
-      if ('cnf' in readOwner(token as string)) bound = token
-    } catch {} // None, or one of the application's own kind.
+    const bound = readOwner(token as string).cnf && token
     if (!url.startsWith(token && !bound ? api : origin)) return send(request)
     if (bound) headers.set('authorization', 'DPoP ' + bound)
 
@@ -47,7 +44,7 @@ export function dpopFetch (
         device = undefined // Next time it may be found.
         throw error
       })))
-      const text = [{ typ: 'dpop+jwt', alg: 'ES256', jwk: signer.jwk }, {
+      const text = [{ typ: 'dpop+jwt', alg: 'ES256', jwk: { ...signer.jwk, d: undefined } }, {
         jti: '' + Math.random() + Math.random(), // Unique; who guesses it gains nothing.
         htm: request.method,
         htu: url.replace(/[?#].*/, ''),

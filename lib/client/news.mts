@@ -1,8 +1,15 @@
 import type { News, SessionEnd, Tokens, TokenStorage } from './types.mjs'
 
+/** Whose an access token is, as far as it can be read. */
+export interface Owner { sid?: string, sub?: string, cnf?: object }
+
 /** Reads whose an access token is; to believe it is the server's business. */
-export function readOwner (token: string): { sid: string, sub: string } {
-  return JSON.parse(atob((token.split('.')[1] as string).replace(/-/g, '+').replace(/_/g, '/')))
+export function readOwner (token: string): Owner {
+  try {
+    return JSON.parse(atob((token.split('.')[1] as string).replace(/-/g, '+').replace(/_/g, '/')))
+  } catch {
+    return {} // React Native has atob from 0.74 on; and an application may have tokens of its own.
+  }
 }
 
 /**
@@ -26,8 +33,8 @@ export async function readNews (
   }
   if (ok && tokens.access_token && tokens.expires_in > 0) {
     if (!storage || tokens.refresh_token) return { tokens }
-    message = 'the storage gets no refresh token'
-  } else if (/^{"expires_in[^,]+$/.test(text)) message = 'cookie mode needs no client'
+    message = 'no refresh token to store'
+  } else if (/^{"expires_in[^,]+$/.test(text)) message = 'no client in cookie mode'
   return {
     // A maintenance page may ask for a day.
     wait: Math.min(response.headers.get('retry-after') as unknown as number, 60) || 1,
