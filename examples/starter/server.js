@@ -3,7 +3,7 @@ import { buildApp } from './app.js'
 const { AUTH_SECRET, REDIS_URL = 'redis://localhost', HOST = '127.0.0.1' } = process.env
 const { PORT = '3000', TRUST_PROXY = '0' } = process.env
 
-if (AUTH_SECRET === undefined) stop('AUTH_SECRET is missing: openssl rand -base64 48')
+if (AUTH_SECRET === undefined) stop('AUTH_SECRET is missing: openssl rand -hex 32')
 // A number, since "all of them" would let every client invent its own address.
 if (!/^\d$/.test(TRUST_PROXY)) {
   stop(`TRUST_PROXY is how many proxies are in front of this service, not ${TRUST_PROXY}`)

@@ -5,7 +5,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
-import plugin, { type Store } from 'fastify-jwt-sessions'
+import plugin, { type Store, type authenticate as guard } from 'fastify-jwt-sessions'
 import type { Client, createClient as create } from 'fastify-jwt-sessions/client'
 import type { subscribe as sub } from 'node:diagnostics_channel'
 
@@ -15,6 +15,7 @@ declare global {
   const authPlugin: typeof plugin
   const redis: Redis
   const store: Store
+  const authenticate: typeof guard
   const secret: string
   const auth: Client
   const createClient: typeof create
@@ -46,7 +47,7 @@ declare global {
   const resolvers: any
   const exchangeCode: (request: FastifyRequest) => Promise<any>
   // Of another snippet of the page.
-  const turnOver: (redis: Redis, find: any, answer?: any) => any
+  const turnOver: (redis: Redis, find: any, answer?: any) => Record<'enter' | 'leave', any>
   const bySession: any
   const oldOptions: any
   const oldLogin: any
