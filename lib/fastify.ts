@@ -25,7 +25,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The public id of the session, once authenticated. */
     sid: string | null
-    /** As the hook, with options; resolves with the user. */
+    /**
+     * As the hook, with options; resolves with the user. On the plugin's own routes, which a guard
+     * of the whole application meets too, it resolves with `null`, as `request.user` is there.
+     */
     authenticate: (options?: AuthenticateOptions) => Promise<User>
   }
   interface FastifyReply {
@@ -33,7 +36,7 @@ declare module 'fastify' {
     login: (claims: LoginClaims, options?: LoginOptions) => Promise<TokenResponse>
     /**
      * Ends this request's session and clears the cookie; resolves with whether the replicas have
-     * confirmed it.
+     * confirmed it. With `all` it rejects with SESSION_REVOKED if that session is over already.
      */
     logout: (options?: LogoutOptions) => Promise<boolean>
   }

@@ -194,6 +194,9 @@ t.test('the log of a 403 names the origin that asked, and the option that lets i
     'trustedOrigins names the origins that may'
   const routes = ['/auth/refresh', '/auth/logout']
   t.strictSame(await refusals({}, routes), [reason, reason])
+  const [logout] = routes as [string]
+  t.match(await refusals({}, [logout], { origin: 'null' }), [/of null, .*no-referrer hides its/])
+  t.match(await refusals({}, [logout], { origin: 'https://app.test' }), [/whose Host counts/])
   const cookieMode = { accessToken: { cookie: true } }
   t.strictSame(await refusals(cookieMode, ['/login', '/leave', '/me']), [reason, reason, reason])
   t.strictSame(await refusals({}, ['/auth/logout'], { ...foreign, cookie: '' }), [reason])

@@ -214,6 +214,18 @@ t.test('a request that another strategy lets in carries no challenge', async (t)
   t.strictSame([absent.statusCode, absent.headers['www-authenticate']], [404, undefined])
 })
 
+t.test('a second registration in a scope says that there is one', async (t) => {
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  await app.register(authPlugin, { secret, store: store() })
+  const options = { secret, store: store(), prefix: '/two', decorateAuthenticate: false }
+  const registration = app.register(async (scope) => await scope.register(authPlugin, options))
+  await t.rejects(async () => await registration, {
+    code: 'INVALID_OPTION',
+    message: /registered in this scope already, or in one above it/
+  })
+})
+
 t.test('a decorator of the application that has our name is said to stand in the way, or left alone', async (t) => {
   const app = Fastify()
   t.teardown(async () => await app.close())

@@ -51,10 +51,16 @@ export function checkOrigin (sent: Sent, isTrusted: IsTrusted): void {
   if (!isForeign(sent, isTrusted)) return
   const { origin, 'sec-fetch-site': site } = sent.headers
   const from = origin === undefined ? `a page that is ${site}` : `a page of ${origin.slice(0, 100)}`
-  throw refuse(
-    CrossOriginRequestError,
-    `from ${from}, to ${sent.host}; trustedOrigins names the origins that may`
-  )
+  throw refuse(CrossOriginRequestError, `from ${from}, to ${sent.host}; ${cureOf(sent.headers)}`)
+}
+
+// Who calls that page its own is told what hides it.
+function cureOf ({ origin, 'sec-fetch-site': site }: IncomingHttpHeaders): string {
+  const cure = 'trustedOrigins names the origins that may'
+  if (site !== undefined) return cure
+  return origin === 'null'
+    ? 'a page with Referrer-Policy: no-referrer hides its origin so; same-origin does not'
+    : `${cure}; behind a proxy, trustProxy says whose Host counts`
 }
 
 // The host is read in the origin's scheme, so that a default port counts as the same whether it is
