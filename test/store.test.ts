@@ -8,6 +8,7 @@ import { TestClock, hour, minute, day, second } from './support/app'
 import { age } from './support/age'
 import { creation, Holder, presentation, rotation, timeout } from '../lib/testing/contract/subject'
 import { holdToContract } from './support/hold-to-contract'
+import { countReachable } from './support/garbage'
 import { monitor } from './support/servers/monitor'
 import { redisFor } from './support/servers/redis'
 
@@ -381,6 +382,19 @@ t.test('RedisStore', async (t) => {
     await client.flushall()
   })
 
+  t.test('a client holds no store that nobody else holds, and asks nothing more for it', async (t) => {
+    const client = server.client()
+    await client.ping()
+    const stores = Array.from({ length: 20 }, () => new WeakRef(new RedisStore(client)))
+    const kept = new RedisStore(client)
+    t.equal(await countReachable(stores), 0)
+    const seen = await monitor(server)
+    client.disconnect(true)
+    t.strictSame(await kept.list('u', timeout), [])
+    const infos = (await seen.flush()).filter(([name]) => name === 'info')
+    t.ok(infos.length <= 2, `${infos.length} times: the client's own, and one of the store`)
+  })
+
   t.test('a sleeping client is woken', async (t) => {
     const store = new RedisStore(server.client({ lazyConnect: true }))
     t.strictSame(await store.list('u', timeout), [])
@@ -439,4 +453,25 @@ t.test('a script is sent as it is documented', async (t) => {
       bind: '1 2 3'
     }
   )
+})
+
+t.test('a memory store forgets what has run out, whoever logs in', async (t) => {
+  const clock = new TestClock()
+  const store = new MemoryStore(clock)
+  const expired: Array<WeakRef<object>> = []
+  const open = async (userTag: string, sid: string, idleLifetime: number) =>
+    (await store.create(userTag, creation({ sid, idleLifetime }))).session
+  // Two that live stand before all others, and one user has a session that lives.
+  for (const userTag of ['first', 'second', 'ada']) await open(userTag, `${userTag}'s`, day)
+  for (let i = 0; i < 50; i++) {
+    for (const userTag of ['ada', `user-${i}`]) {
+      expired.push(new WeakRef(await open(userTag, `${userTag} ${i}`, second)))
+    }
+    clock.pass(minute)
+  }
+  for (let i = 0; i < 60; i++) await open('bob', 'his only one', hour)
+  await open('ada', 'the last', hour)
+  t.equal(await countReachable(expired), 0)
+  for (const userTag of ['first', 'second']) t.equal((await store.list(userTag)).length, 1)
+  t.equal((await store.list('ada')).length, 2)
 })

@@ -29,7 +29,7 @@ export class MemoryStore implements Store {
 
   async create (userTag: string, creation: Creation) {
     const { sid, signer, content, idleLifetime, absoluteLifetime, maxSessions, replaces } = creation
-    this.#sweep()
+    this.#sweep(userTag)
     const known = this.#get(userTag, sid)
     if (known !== undefined) return { session: known.record, ended: [] }
     const createdAt = this.now()
@@ -118,7 +118,7 @@ export class MemoryStore implements Store {
     return record
   }
 
-  // The user touched last stands last, so that #sweep meets the longest untouched ones first.
+  // The user touched last stands last: #sweep begins with those untouched longest.
   #put (userTag: string, kept: Kept): void {
     const sessions = this.#users.get(userTag) ?? new Map<string, Kept>()
     this.#users.delete(userTag)
@@ -134,14 +134,16 @@ export class MemoryStore implements Store {
     if (sessions?.size === 0) this.#users.delete(userTag)
   }
 
-  // Each login removes two users whose sessions have all run out: they cannot outgrow the living.
-  #sweep (): void {
+  // Each login removes what has run out of its own user, and of the two that were looked at or
+  // touched longest ago: that cannot outgrow the living.
+  #sweep (own: string): void {
     const now = this.now()
-    let looks = 2
-    for (const [userTag, sessions] of this.#users) {
-      const living = [...sessions.values()].some(({ record }) => record.expiresAt > now)
-      if (looks-- === 0 || living) return
+    const [first = own, second = own] = this.#users.keys()
+    for (const userTag of [first, second, own]) {
+      const sessions = this.#users.get(userTag) ?? new Map<string, Kept>()
+      for (const [sid, { record }] of sessions) if (record.expiresAt <= now) sessions.delete(sid)
       this.#users.delete(userTag)
+      if (sessions.size > 0) this.#users.set(userTag, sessions)
     }
   }
 }

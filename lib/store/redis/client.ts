@@ -88,7 +88,11 @@ export class Readiness {
 
   constructor (client: RedisClient) {
     this.#client = client
-    onReady(client, () => { for (const proceed of this.#waiting) proceed() })
+    onReady(client, this, (readiness) => readiness.#proceed())
+  }
+
+  #proceed (): void {
+    for (const proceed of this.#waiting) proceed()
   }
 
   /** Whether a command would leave now. */

@@ -42,7 +42,7 @@ export class RedisStore implements Store {
     this.#sender = new Sender(client, this.#keyOf(''))
     this.#coalescer = new Coalescer(client, this.#sender.send)
     // Not only at the start: Redis may be down then, and another kind of server may come back.
-    onReady(client, () => { this.#meet() })
+    onReady(client, this, (store) => { store.#meet() })
   }
 
   now () {

@@ -32,7 +32,9 @@ const ownOptions = {
 export function subscribe (client: Publisher, channel: string, listener: Listener): () => void {
   const subscription = new Subscription(client, channel, listener)
   subscription.open()
-  const stop = onReady(client, () => { subscription.doubt('the client has reconnected') })
+  const stop = onReady(client, subscription, (subscription) => {
+    subscription.doubt('the client has reconnected')
+  })
   return () => {
     stop()
     subscription.close()
