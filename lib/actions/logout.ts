@@ -24,7 +24,7 @@ interface Named {
 }
 
 /** What is asked of a logout, by the plugin's own route or the application's. */
-interface Asked extends LogoutOptions {
+export interface Asked extends LogoutOptions {
   /**
    * Whether the user that a guard has found counts. Not on the plugin's own route: a guard of the
    * whole application must change nothing there, so the tokens of the request alone are judged.
