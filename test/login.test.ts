@@ -3,7 +3,6 @@ import Fastify from 'fastify'
 import t from 'tap'
 import authPlugin, { MemoryStore } from '../lib/index'
 import { build, day, hour, minute, peek, secret, second, TestClock } from './support/app'
-import { observe } from './support/events'
 
 /** An array in an array, so many times. */
 function nested (times: number): unknown {
@@ -164,21 +163,6 @@ t.test('a session is listed as users are promised', async (t) => {
     expiresAt: clock.ms + 14 * day,
     deadline: createdAt + 90 * day
   }])
-})
-
-t.test('a login above maxSessions ends the oldest session', async (t) => {
-  const events = observe(t)
-  const { login, refresh, clock } = await build(t, { maxSessions: 2 })
-  const clients = []
-  for (let i = 0; i < 3; i++) {
-    clients.push(await login())
-    clock.pass(1)
-  }
-  const verdicts = await Promise.all(
-    clients.map(async (client) => (await refresh(client)).statusCode)
-  )
-  t.strictSame(verdicts, [401, 200, 200])
-  t.strictSame(events().map(([name]) => name).slice(0, 4), ['login', 'login', 'login', 'revoke'])
 })
 
 t.test('cookies take the strictest name that their attributes allow', async (t) => {

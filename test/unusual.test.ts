@@ -223,12 +223,6 @@ t.test('durations that are allowed and seldom meant are said', async (t) => {
 t.test('RedisStore', async (t) => {
   const server = await redisFor(t)
 
-  t.test('a client that sleeps is woken by the first request', async (t) => {
-    const client = server.client({ lazyConnect: true })
-    t.equal(client.status, 'wait')
-    t.strictSame(await new RedisStore(client).list('u', timeout), [])
-  })
-
   t.test('a command that is late by the clock of the server twice is given up', async (t) => {
     let tries = 0
     const late = async () => { tries++; return { outcome: 'late' as const } }

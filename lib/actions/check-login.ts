@@ -1,11 +1,13 @@
 import { InvalidLoginError } from '../errors'
 import { toMilliseconds, type Duration } from '../options/duration'
 import { describe, isObject } from '../options/schema'
-import { findNoJson, readClaims, type Complain } from '../session/claims'
+import { readClaims, type Complain } from '../session/claims'
 import type { Content } from '../session/content'
 import type { SessionClaims } from '../session/claims-types'
 import type { Transport } from '../session/session'
 import type { Services } from '../services'
+import { checkData } from './check-data'
+import { checkDevice } from './check-device'
 
 /** What a login may say beside the claims. */
 export interface LoginOptions {
@@ -45,9 +47,6 @@ interface Checked {
   bound: boolean
 }
 
-const longestDevice = 255
-const longestData = 1024
-
 /** Returns a way to complain of the arguments of a call, such as `reply.login`. */
 export const complainOf = (call: string): Complain => (sentence) =>
   new InvalidLoginError(`${call}: ${sentence}`)
@@ -82,13 +81,10 @@ export function checkLogin (
     if (typeof given === 'boolean') continue
     throw invalidLogin(`${name} is ${describe(given)}; it must be true or false`)
   }
-  if (device !== undefined && device !== null && typeof device !== 'string') {
-    throw invalidLogin(`device is ${describe(device)}; it must be a string`)
-  }
   const content: Content = {
     sub,
     claims,
-    device: device?.slice(0, longestDevice) ?? null,
+    device: checkDevice(device, invalidLogin) ?? null,
     data: checkData(data, invalidLogin),
     transport: transport as Transport,
     remember: remember as boolean,
@@ -112,16 +108,4 @@ function checkLifetime (
   if (ms !== undefined && ms >= 1000 && ms <= most) return ms
   throw invalidLogin(`${name} is ${describe(given)}; ` +
     `it must be a duration from one second to the plugin's ${most / 1000} s`)
-}
-
-/** Checks what an application puts aside with a session. @throws what `complain` creates */
-export function checkData (data: unknown, complain: Complain): unknown {
-  if (data === undefined) return undefined
-  const fault = findNoJson(data, 'data')
-  if (fault !== undefined) throw complain(`${fault}; it must be plain JSON`)
-  const bytes = Buffer.byteLength(JSON.stringify(data))
-  if (bytes > longestData) {
-    throw complain(`data has ${bytes} bytes as JSON; ${longestData} are the most`)
-  }
-  return data
 }

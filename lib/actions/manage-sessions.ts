@@ -6,7 +6,9 @@ import type { Ending } from '../session/endings'
 import type { SessionClaims } from '../session/claims-types'
 import { toSession, type Session } from '../session/session'
 import type { Services } from '../services'
-import { checkData, type LoginClaims, type LoginOptions } from './check-login'
+import { checkData } from './check-data'
+import { checkDevice } from './check-device'
+import type { LoginClaims, LoginOptions } from './check-login'
 import { checkSize } from './check-size'
 import type { Login } from './login'
 
@@ -132,8 +134,6 @@ export function createSessions (services: Services, login: Login): Sessions {
   }
 }
 
-const longestDevice = 255
-
 function readChange (
   services: Services, sub: string, change: SessionUpdate
 ): (content: Content) => Content {
@@ -141,9 +141,7 @@ function readChange (
   const { claims, device, data, ...unknown } = change
   const [name] = Object.keys(unknown)
   if (name !== undefined) throw invalid(`${name} is unknown; there are claims, device and data`)
-  if (device !== undefined && device !== null && typeof device !== 'string') {
-    throw invalid(`device is ${describe(device)}; it must be a string or null`)
-  }
+  const label = checkDevice(device, invalid)
   const given = claims === undefined ? undefined : readClaims(claims, invalid)
   if (given?.sub !== undefined && given.sub !== sub) {
     throw invalid(`claims.sub is ${describe(given.sub)}; a session stays its user's`)
@@ -153,7 +151,7 @@ function readChange (
     const changed: Content = {
       ...content,
       claims: given?.claims ?? content.claims,
-      device: device === undefined ? content.device : device?.slice(0, longestDevice) ?? null,
+      device: label === undefined ? content.device : label,
       data: data === undefined ? content.data : data
     }
     checkSize(services, changed, invalid)

@@ -7,7 +7,8 @@ const InvalidBodyError = createError('FST_ERR_VALIDATION', '%s', 400)
 const UnsupportedMediaTypeError = createError('FST_ERR_CTP_INVALID_MEDIA_TYPE',
   'Unsupported Media Type: %s; allowed: %s, or no body', 415)
 
-const isJson = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
+/** Whether a content type is JSON. */
+export const isJson = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
 const longestEcho = 60
 
 /** The most that a body of the plugin's routes may have, in bytes. */

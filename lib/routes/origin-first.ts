@@ -3,10 +3,9 @@ import { findCandidates } from '../actions/refresh-candidates'
 import { checkOrigin, isForeign } from '../http/cross-origin'
 import type { RouteExtras } from '../options/options'
 import type { Services } from '../services'
+import { isJson } from './bodies'
 import { isForm } from './forms'
 import { logRefusal } from './refusals'
-
-const isJson = /^application\/(?:[\w.+-]+\+)?json/i
 
 /**
  * Puts the check of the origin before the hooks of a route: an application's hook may act on a

@@ -21,8 +21,8 @@ export interface Presented {
 
 type Name = Exclude<Outcome['outcome'], 'changed' | 'unknown'>
 
-/** The highest generation; a session that would pass it ends. */
-const lastGeneration = 2 ** 24 - 1
+/** The highest generation, of three bytes in Redis; a session that would pass it ends. */
+export const lastGeneration = 2 ** 24 - 1
 const longestStreak = 15
 
 /** Judges a refresh token at a moment, in ms since the epoch, and changes nothing. */

@@ -1,5 +1,7 @@
 import type { SessionRecord } from '../../store'
 
+export { lastGeneration } from '../../presentation'
+
 // A session is one field of its user's hash: `prefix{userTag}`, sid → these bytes, big-endian.
 //
 //   0       1            4           10          15        20         25       28
@@ -26,9 +28,6 @@ export const session = '>BI3I6i5i5i5'
  */
 export const garbage =
   '(createdAt >= 4398046511104 or expires > deadline or flags >= 128 and #boundTo ~= 12)'
-
-/** The highest generation that fits; a session that would pass it ends. */
-export const lastGeneration = 2 ** 24 - 1
 
 // In a burst, a session has marks, as a field of its own: sid and ':' → these bytes. A mark says
 // when its generation was handed out, and stands for those between it and the next older mark: all
