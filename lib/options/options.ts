@@ -139,7 +139,7 @@ export interface AuthPluginOptions {
    */
   maxSessions?: number | undefined
   /** Where the plugin's routes are. @default '/auth' */
-  prefix?: string | undefined
+  prefix?: string
   /** `false`: an `authenticate` decorator of the application's own is left alone. @default true */
   decorateAuthenticate?: boolean | undefined
   /** The plugin's own routes. @default see RoutesOptions */

@@ -11,7 +11,7 @@ import { runners, runUnderRunners } from './runners.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'package-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
 
 const run = promisify(execFile)
 const bin = (name, ...path) => join(root, 'node_modules', name, ...path)
