@@ -5,9 +5,7 @@ import { subOf } from './actions/caller'
 import { createCredentialsOf, credentialsOf } from './actions/credentials-of'
 import { guardOf } from './actions/imported-guard'
 import { readLogoutOptions } from './actions/logout'
-import {
-  EndingUnconfirmedError, InvalidOptionError, StoreUnavailableError, type Refusal
-} from './errors'
+import { EndingUnconfirmedError, StoreUnavailableError, type Refusal } from './errors'
 import { carryHeaders } from './http/challenge'
 import { isWithinForeignReach } from './http/credentials'
 import { checkOrigin, isUnsafe } from './http/cross-origin'
@@ -22,10 +20,6 @@ export function decorate (
 ): void {
   const { accessCookie, isTrusted, readCredentials, settings } = services
   const { authenticate, authenticateRequest, login, logout, renewals, sessions } = actions
-  if (fastify.hasDecorator(guardOf)) {
-    throw new InvalidOptionError('fastify-jwt-sessions is registered in this scope already, or ' +
-      'in one above it; register it in sibling scopes to have it twice')
-  }
   if (settings.decorateAuthenticate) {
     if (fastify.hasDecorator('authenticate')) {
       const given = 'true, and the instance has a decorator named authenticate already'

@@ -36,7 +36,7 @@ declare module 'fastify' {
     login: (claims: LoginClaims, options?: LoginOptions) => Promise<TokenResponse>
     /**
      * Ends this request's session and clears the cookie; resolves with whether the replicas have
-     * confirmed it. With `all` it rejects with SESSION_REVOKED if that session is over already.
+     * confirmed it.
      */
     logout: (options?: LogoutOptions) => Promise<boolean>
   }

@@ -85,7 +85,7 @@ export function createLogoutAll (services: Services) {
       const [newest] = namedByAccessToken(accessTokens, credentials)
       const { sub, sid } = await verifyLiving(newest?.text ?? '', prover)
       const userTag = userTagOf(sub)
-      if (!over.includes(userTag)) over.add(await endAllOf(userTag, sid))
+      if (!over.includes(userTag)) over.add(await endAllOf(userTag, sid, sid))
       return undefined
     } catch (error) {
       const refusal = error as Refusal
@@ -94,11 +94,11 @@ export function createLogoutAll (services: Services) {
     }
   }
 
-  // Whoever has found the access token of a session that is over must not end the others.
-  async function endAllOf (userTag: string, sid: string): Promise<Ending[]> {
-    const outcome = await store.endAll(userTag, { witness: { sid } })
+  async function endAllOf (userTag: string, own: string, sid?: string): Promise<Ending[]> {
+    const witness = sid === undefined ? undefined : { sid }
+    const outcome = await store.endAll(userTag, { witness })
     if (outcome.outcome !== 'done') throw revokedSession('its session is over')
-    return toEndings(outcome.ended, userTag, sid)
+    return toEndings(outcome.ended, userTag, own)
   }
 }
 

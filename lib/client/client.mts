@@ -58,7 +58,7 @@ export function createClient (options: ClientOptions = {}): Client {
       end = Math.min(at as number, now()) + life
       moment = end - (0.1 + 0.3 * Math.random()) * life
       failure = undefined
-      onToken?.(tokens.expires_in)
+      Promise.resolve(tokens.expires_in).then(onToken)
     } else {
       if (token && sid && sid !== owner.sid) return
       if (token) Promise.resolve(reason as SessionEnd).then(onSessionEnd)

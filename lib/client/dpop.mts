@@ -35,7 +35,8 @@ export function dpopFetch (
     const request = new Request(input, init)
     const { url, headers } = request
     const token = /^Bearer (.+)/.exec(headers.get('authorization') as string)?.[1]
-    const bound = readOwner(token as string).cnf && token
+    // `null` is JSON as well.
+    const bound = readOwner(token as string)?.cnf && token
     if (!url.startsWith(token && !bound ? api : origin)) return send(request)
     if (bound) headers.set('authorization', 'DPoP ' + bound)
 

@@ -33,7 +33,7 @@ export async function readNews (
   }
   if (ok && tokens.access_token && tokens.expires_in > 0) {
     if (!storage || tokens.refresh_token) return { tokens }
-    message = 'no refresh token to store'
+    message = 'no refresh token'
   } else if (/^{"expires_in[^,]+$/.test(text)) message = 'no client in cookie mode'
   return {
     // A maintenance page may ask for a day.

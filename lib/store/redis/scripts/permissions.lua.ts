@@ -22,6 +22,6 @@ allows('TIME')
 allows('HGETALL', key)
 allows('HGET', key, '')
 allows('PEXPIREAT', key, 1, 'GT')
-if allows('HDEL', key, '') and allows('HSET', key, '', '') then redis.call('HDEL', key, '') end
+if allows('HDEL', key, '') and allows('HSET', key, '', '') then redis.pcall('HDEL', key, '') end
 return forbidden
 `
