@@ -95,6 +95,16 @@ t.test('keys of another pattern are named', async (t) => {
   t.match(lines.join(''), 'the Redis user may not use the key jwt:{}: sessions cannot be kept')
 })
 
+t.test('a server that takes no writes is no lack of permissions', async (t) => {
+  const server = await redisFor(t)
+  await server.client().config('SET', 'min-replicas-to-write', 1)
+  const { lines, enter } = await start(t, rules, {}, server)
+  t.notMatch(lines.join(''), /may not|user_script/)
+  t.equal((await enter()).statusCode, 503)
+  await server.client().config('SET', 'min-replicas-to-write', 0)
+  t.equal((await enter()).statusCode, 200)
+})
+
 t.test('a permission that is withdrawn later is named where it is missing', async (t) => {
   const { admin, lines, enter, login, refresh, logout } = await start(t, rules)
   const client = await login()

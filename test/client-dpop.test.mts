@@ -286,6 +286,22 @@ t.test('a private key that is given by mistake stays where it is', async (t) => 
   t.strictSame(JSON.parse(Buffer.from(header, 'base64url').toString()).jwk, { kty, crv, x, y })
 })
 
+t.test('a token of the application\'s own kind goes as it is', async (t) => {
+  const seen: Array<string | null> = []
+  const send = dpopFetch({
+    prefix: 'https://api.example.com/auth',
+    fetch: async (request) => {
+      seen.push((request as Request).headers.get('authorization'))
+      return new Response()
+    }
+  })
+  const tokens = ['x', 'x.y.z', 'x.bnVsbA.y', `x.${btoa('7')}.y`]
+  for (const token of tokens) {
+    await send('https://api.example.com/me', { headers: { authorization: `Bearer ${token}` } })
+  }
+  t.strictSame(seen, tokens.map((token) => `Bearer ${token}`))
+})
+
 t.test('without a page a whole prefix is asked for in a sentence', async (t) => {
   const sentence = { message: 'prefix is no whole URL' }
   const prefix = 'https://api.example.com/auth'

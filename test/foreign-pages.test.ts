@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runInThisContext } from 'node:vm'
+import Fastify from 'fastify'
 import t from 'tap'
 import { launch, openTab } from './support/browser/chromium'
 import { serve } from './support/browser/site'
@@ -75,3 +79,25 @@ for (const { from, victim, attacker, site, statuses } of attacks) {
     )
   })
 }
+
+t.test('the hook of docs/threat-model.md lets in what comes from pages of one\'s own', async (t) => {
+  const page = readFileSync(join(__dirname, '../docs/threat-model.md'), 'utf8')
+  const [source = ''] = /const fromOwnPages = [^]*?\n}\n/.exec(page) ?? []
+  const fromOwnPages = runInThisContext(`(() => { ${source} return fromOwnPages })()`) as never
+  const app = Fastify()
+  t.teardown(async () => await app.close())
+  app.post('/logout', { onRequest: fromOwnPages }, async () => 'out')
+  const post = async (headers: Record<string, string>) =>
+    (await app.inject({ method: 'POST', url: '/logout', headers })).statusCode
+  const origin = 'https://app.example.com'
+  const host = 'app.example.com'
+  const own = [
+    {}, { origin }, { 'sec-fetch-site': 'same-origin', origin: 'null' }, { 'sec-fetch-site': 'none' }
+  ]
+  for (const headers of own) t.equal(await post({ host, ...headers } as never), 200)
+  const foreign = [
+    { origin: 'https://evil.example' }, { origin: 'null' }, { origin: `${origin}:8443` },
+    { 'sec-fetch-site': 'same-site', origin }, { 'sec-fetch-site': 'cross-site' }
+  ]
+  for (const headers of foreign) t.equal(await post({ host, ...headers } as never), 403)
+})
