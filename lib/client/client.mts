@@ -25,7 +25,7 @@ export function createClient (options: ClientOptions = {}): Client {
   let heard: (() => void) | undefined
   let flight: Promise<unknown> | undefined
 
-  let unsaved: string | undefined // A refresh token that the storage has yet to take.
+  let unsaved: string | undefined // What the storage has yet to take: it may refuse.
   let token: string | undefined
   let owner: Owner = { sid: '-' }
   let moment = 0 // When it is renewed: nobody can foresee that.

@@ -1,4 +1,4 @@
-import { deny, describeUrl as show, isString, type Check } from '../options/schema'
+import { deny, describeUrl, isString, type Check } from '../options/schema'
 
 // The pages of an app's WebView or of an extension have origins that URL does not know.
 const isAppOrigin = /^(?!https?:|wss?:|ftp:|file:|blob:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d+)?$/
@@ -9,7 +9,7 @@ export const readTrustedOrigins: Check<Array<string | RegExp>> = (given, path) =
   if (given === undefined) return []
   if (!Array.isArray(given)) {
     const allowed = `an array of origins such as ${example}, with a RegExp for a pattern of them`
-    return deny(path, show(given), allowed)
+    return deny(path, describeUrl(given), allowed)
   }
   return given.map((origin: unknown, i) => {
     if (origin instanceof RegExp) return origin
@@ -17,7 +17,7 @@ export const readTrustedOrigins: Check<Array<string | RegExp>> = (given, path) =
       isString(origin) ? findFault(origin) : `an origin such as ${example}, or a RegExp`
     return allowed === undefined
       ? origin as string
-      : deny(`${path}[${i}]`, show(origin), allowed)
+      : deny(`${path}[${i}]`, describeUrl(origin), allowed)
   })
 }
 
