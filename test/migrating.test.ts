@@ -125,6 +125,18 @@ for (const [name, { register, enter }] of Object.entries(designs)) {
     await endOldLogins(redis, 'ada')
     await app.sessions.revokeAll('ada')
     for (const each of [before, unused]) t.match((await refresh(each)).json(), missing)
+
+    await redis.flushall()
+    const { set } = redis
+    redis.set = (async (...args: Parameters<typeof set>) => {
+      redis.set = set
+      const reply = await redis.set(...args)
+      await endOldLogins(redis, 'ada')
+      await app.sessions.revokeAll('ada')
+      return reply
+    }) as typeof set
+    t.equal((await refresh(await enter(app, redis))).statusCode, 401, 'ended while it logs in')
+    t.strictSame(await app.sessions.list('ada'), [])
   })
 }
 
